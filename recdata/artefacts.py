@@ -1,0 +1,196 @@
+"""Owns the tables that rooms hand each other inside a run folder: one declared schema each.
+
+A stage writes an artefact with `write_artefact`, another room reads it with `read_artefact`; both check
+the schema, so a room can trust what it is given. Rows are `*_row` int32, dates are business days.
+An absent channel or region is the empty string; it also stands for "all" in lists and forecasts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from recdata.errors import RunError
+
+ROW = pl.Int32
+ALL = ""  # the channel, region or category that stands for all of them
+
+#: user_row is the position in the table, which is sorted by user_id.
+USERS = {
+    "user_row": ROW,
+    "user_id": pl.String,
+    "region": pl.String,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "orders": pl.Int32,
+}
+
+#: item_row is the position in the table, which is sorted by item_id. category is "A > B > C".
+#: launched_on is the given launch day, else the first day sold, else null. price is the listed price,
+#: else the median unit price of the last 90 sold days, else null; stock null means not tracked.
+ITEMS = {
+    "item_row": ROW,
+    "item_id": pl.String,
+    "title": pl.String,
+    "category": pl.String,
+    "brand": pl.String,
+    "price": pl.Float64,
+    "unit_cost": pl.Float64,
+    "launched_on": pl.Date,
+    "status": pl.String,
+    "stock": pl.Int64,
+    "attributes": pl.String,
+}
+
+#: One row a purchase (or return, with negative quantity and revenue) line, sorted by day, user_row, item_row.
+PURCHASES = {
+    "day": pl.Date,
+    "user_row": ROW,
+    "item_row": ROW,
+    "order_id": pl.String,
+    "quantity": pl.Float64,
+    "revenue": pl.Float64,
+    "channel": pl.String,
+    "region": pl.String,
+}
+
+#: One row a user x item x event type other than purchase and return, with how often and when last.
+BEHAVIOUR = {
+    "user_row": ROW,
+    "item_row": ROW,
+    "event_type": pl.String,
+    "events": pl.Int32,
+    "last_day": pl.Date,
+}
+
+#: One row an item x day x channel x region with net sales; sorted by item_row, day, channel, region.
+DAILY_SALES = {
+    "item_row": ROW,
+    "day": pl.Date,
+    "channel": pl.String,
+    "region": pl.String,
+    "quantity": pl.Float64,
+    "revenue": pl.Float64,
+    "buyers": pl.Int32,
+    "orders": pl.Int32,
+}
+
+#: Days on which an item stood in a promotion, one row an item x day x kind; discount is a share of price.
+PROMOTED_DAYS = {"item_row": ROW, "day": pl.Date, "kind": pl.String, "discount": pl.Float64}
+
+#: kind: best, trending or new. rank starts at 1. category is a path at any depth, ALL for the whole shop.
+POPULARITY = {
+    "kind": pl.String,
+    "window_days": pl.Int32,
+    "category": pl.String,
+    "channel": pl.String,
+    "region": pl.String,
+    "rank": pl.Int32,
+    "item_row": ROW,
+    "score": pl.Float32,
+    "buyers": pl.Int32,
+}
+
+#: Daily forecasts in units, from the run's own origin (`as_of`) on. level: total, channel, region,
+#: category or item; key: "", the channel, the region, the category path or the item_id.
+FORECAST_DAILY = {
+    "level": pl.String,
+    "key": pl.String,
+    "day": pl.Date,
+    "mean": pl.Float32,
+    "q10": pl.Float32,
+    "q90": pl.Float32,
+    "method": pl.String,
+}
+
+#: Demand of the whole horizon in units, for every back-test origin and for `as_of`; same levels and keys.
+#: History is every day before origin; the horizon is the horizon_days days from origin on.
+FORECAST_TOTALS = {
+    "origin": pl.Date,
+    "level": pl.String,
+    "key": pl.String,
+    "horizon_days": pl.Int32,
+    "mean": pl.Float64,
+    "q10": pl.Float64,
+    "q90": pl.Float64,
+    "method": pl.String,
+}
+
+#: Final picks, best first within the run. One row an item that was sellable at as_of.
+#: stage: launch, growth, mature, decline, dead, seasonal. action: launch, push, keep, discount, drop.
+#: components: JSON object, component name -> 0..1. reasons_zh/en: JSON list of sentences, strongest first.
+SELECTION = {
+    "rank": pl.Int32,
+    "item_row": ROW,
+    "item_id": pl.String,
+    "category": pl.String,
+    "action": pl.String,
+    "stage": pl.String,
+    "score": pl.Float64,
+    "trend": pl.Float64,
+    "demand": pl.Float64,
+    "demand_q10": pl.Float64,
+    "demand_q90": pl.Float64,
+    "recent_sales": pl.Float64,
+    "revenue_at_stake": pl.Float64,
+    "repurchase_rate": pl.Float64,
+    "order_value": pl.Float64,
+    "price_band": pl.String,
+    "components": pl.String,
+    "reasons_zh": pl.String,
+    "reasons_en": pl.String,
+}
+
+SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
+    "users": USERS,
+    "items": ITEMS,
+    "purchases": PURCHASES,
+    "behaviour": BEHAVIOUR,
+    "daily_sales": DAILY_SALES,
+    "promoted_days": PROMOTED_DAYS,
+    "popularity": POPULARITY,
+    "forecast_daily": FORECAST_DAILY,
+    "forecast_totals": FORECAST_TOTALS,
+    "selection": SELECTION,
+}
+
+
+def write_artefact(frame: pl.DataFrame, path: Path, name: str) -> None:
+    """Writes one artefact as Parquet, columns in the schema's order.
+
+    Raises:
+        RunError: a column is missing or has another type than the schema says.
+    """
+    schema = SCHEMAS[name]
+    _check(frame.schema, path, name)
+    frame.select(list(schema)).write_parquet(path, compression="zstd")
+
+
+def scan_artefact(path: Path, name: str) -> pl.LazyFrame:
+    """Returns one artefact as a lazy frame whose schema has been checked.
+
+    Raises:
+        RunError: the file is missing or does not have the schema.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: no {name} artefact; run the stage that writes it (`recsvc nightly`)")
+    frame = pl.scan_parquet(path)
+    _check(frame.collect_schema(), path, name)
+    return frame
+
+
+def read_artefact(path: Path, name: str) -> pl.DataFrame:
+    """Returns one artefact in memory; raises as `scan_artefact` does."""
+    return scan_artefact(path, name).collect()
+
+
+def _check(found: pl.Schema, path: Path, name: str) -> None:
+    for column, dtype in SCHEMAS[name].items():
+        if column not in found:
+            raise RunError(f"{path}: artefact {name} has no column {column!r}; delete the file and run again")
+        if found[column] != dtype:
+            raise RunError(
+                f"{path}: artefact {name}.{column} is {found[column]}, not {dtype}; "
+                "delete the file and run again"
+            )

@@ -1,0 +1,82 @@
+"""Owns the one console command, `recsvc`; its verbs come from the rooms through entry points."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from recdata.errors import RecsvcError
+
+ENTRY_POINT_GROUP = "recsvc.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What every verb is given: where data lives and which config file holds."""
+
+    home: Path
+    config: Path | None
+    console: Console  # progress and notes, on stderr
+    out: Console  # the answer, on stdout
+
+
+pass_door = click.make_pass_decorator(Door)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var"),
+    show_default=True,
+    envvar="RECSVC_HOME",
+    help="Folder that holds tables, runs, snapshots and the live store.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    envvar="RECSVC_CONFIG",
+    help="TOML file; without one every key has its default (`recsvc config` prints them).",
+)
+@click.version_option(package_name="recsvc")
+@click.pass_context
+def recsvc(context: click.Context, home: Path, config: Path | None) -> None:
+    """Recommendations and product selection from one nightly job."""
+    context.obj = Door(
+        home=home, config=config, console=Console(stderr=True), out=Console(highlight=False, soft_wrap=False)
+    )
+
+
+def main() -> None:
+    """Runs the command; our own errors end as one line on stderr and the error's exit code."""
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+        for command in _load(entry):
+            recsvc.add_command(command)
+    try:
+        recsvc(standalone_mode=True)
+    except RecsvcError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_plain(str(error))}")
+        sys.exit(error.exit_code)
+
+
+def _load(entry: EntryPoint) -> list[click.Command]:
+    try:
+        commands: list[click.Command] = entry.load()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in {"recdata", "recsvc", "selection", "training"}:
+            raise
+        return []  # a serve-only install has no training libraries, so it has no training verbs
+    return commands
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

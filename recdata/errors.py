@@ -1,0 +1,82 @@
+"""Owns the one error tree; every message names the bad value, where it stood, and the remedy.
+
+RecsvcError
+ ├── ConfigError          the TOML config is missing, unreadable, or holds a wrong value
+ ├── TableError           an input table cannot be used at all
+ │    ├── MissingColumnError
+ │    └── RejectShareError    more rows were rejected than the config allows
+ ├── RunError             a stage of the nightly job could not do its work
+ ├── SnapshotError        a snapshot cannot be used
+ │    ├── SnapshotCorruptError    truncated or altered
+ │    ├── SnapshotFormatError     written by a newer (or unknown) format
+ │    └── SnapshotNotFoundError
+ ├── PublishError         a snapshot could not be published; the old one goes on serving
+ └── ServeError           the server could not start (port in use, no snapshot)
+"""
+
+from __future__ import annotations
+
+
+class RecsvcError(Exception):
+    """Base of every error that this project raises on purpose.
+
+    `exit_code` is what the command line leaves with.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(RecsvcError):
+    """The configuration is missing, unreadable, or holds a wrong value."""
+
+    exit_code = 2
+
+
+class TableError(RecsvcError):
+    """An input table cannot be used at all."""
+
+    exit_code = 3
+
+
+class MissingColumnError(TableError):
+    """A column without which a table has no meaning is absent."""
+
+
+class RejectShareError(TableError):
+    """More rows were rejected than the config's `max_reject_share` allows."""
+
+
+class RunError(RecsvcError):
+    """A stage of the nightly job could not do its work."""
+
+    exit_code = 4
+
+
+class SnapshotError(RecsvcError):
+    """A snapshot cannot be used."""
+
+    exit_code = 5
+
+
+class SnapshotCorruptError(SnapshotError):
+    """A snapshot file is truncated or altered."""
+
+
+class SnapshotFormatError(SnapshotError):
+    """A snapshot was written in a format that this version does not know."""
+
+
+class SnapshotNotFoundError(SnapshotError):
+    """No snapshot has that id, or none is published."""
+
+
+class PublishError(RecsvcError):
+    """A snapshot could not be published; the live one is untouched."""
+
+    exit_code = 6
+
+
+class ServeError(RecsvcError):
+    """The server could not start."""
+
+    exit_code = 7

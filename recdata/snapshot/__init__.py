@@ -1,0 +1,23 @@
+"""The snapshot: one immutable LMDB file that the nightly job writes and the server maps."""
+
+from recdata.snapshot.reader import Snapshot
+from recdata.snapshot.records import (
+    CandidateRecord,
+    ForecastRecord,
+    ItemRecord,
+    Manifest,
+    RankedList,
+    UserRecord,
+)
+from recdata.snapshot.writer import SnapshotWriter
+
+__all__ = [
+    "CandidateRecord",
+    "ForecastRecord",
+    "ItemRecord",
+    "Manifest",
+    "RankedList",
+    "Snapshot",
+    "SnapshotWriter",
+    "UserRecord",
+]

@@ -1,0 +1,226 @@
+"""Owns the records inside a snapshot and how each becomes bytes.
+
+Numbers are little-endian. Every record is either msgpack of a struct below, or a fixed header
+followed by raw arrays, so that a reader makes views and no copies. `FORMAT_VERSION` is raised whenever
+a reader of the old format would misread the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+#: LMDB keys hold 511 bytes at most; ids are limited well below by the import.
+MAX_ID_BYTES = 256
+
+Int32s = NDArray[np.int32]
+Float32s = NDArray[np.float32]
+
+
+class Source(IntEnum):
+    """Where a ranked item comes from; the numbers are stored, so they never change meaning."""
+
+    UNSPECIFIED = 0
+    COLLABORATIVE = 1  # alternating least squares
+    REPEAT = 2  # the shopper's own repeat purchases
+    SIMILAR = 3
+    BESTSELLER = 4
+    TRENDING = 5
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a snapshot says of itself; stored beside the file as `manifest.json`."""
+
+    snapshot_id: str
+    format_version: int
+    as_of: date
+    created_at: datetime
+    currency: str
+    counts: dict[str, int]
+    windows: dict[str, list[int]]  # popularity kind -> window lengths in days, longest first
+    file_bytes: int
+    file_sha256: str
+    metrics: dict[str, float] = {}
+    lineage: dict[str, str] = {}
+
+
+class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One item as shown; price in the manifest's currency, None where unknown."""
+
+    item_id: str
+    title: str
+    category: str
+    brand: str
+    price: float | None
+    stock: int | None
+    status: str
+    launched_on: date | None
+
+
+class CandidateRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One selection candidate: the SELECTION artefact's row with its JSON opened."""
+
+    rank: int
+    item_row: int
+    category: str
+    action: str
+    stage: str
+    score: float
+    trend: float
+    demand: float
+    demand_q10: float
+    demand_q90: float
+    recent_sales: float
+    revenue_at_stake: float
+    repurchase_rate: float
+    order_value: float
+    price_band: str
+    components: dict[str, float]
+    reasons_zh: list[str]
+    reasons_en: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """One shopper. Arrays are read-only views into the map.
+
+    Attributes:
+        user_row: row in the nightly job's user table.
+        tier: membership tier's code; 0 until customer tiers are computed.
+        factors: `(n_factors,)` float32.
+        purchased_rows: `(n_purchased,)` int32, ascending.
+        ranked_rows: `(n_ranked,)` int32, best first.
+        ranked_scores: `(n_ranked,)` float32.
+        ranked_sources: `(n_ranked,)` uint8, `Source` codes.
+    """
+
+    user_row: int
+    tier: int
+    factors: Float32s
+    purchased_rows: Int32s
+    ranked_rows: Int32s
+    ranked_scores: Float32s
+    ranked_sources: NDArray[np.uint8]
+
+    _HEADER = np.dtype([(name, "<i4") for name in ("user_row", "tier", "factors", "purchased", "ranked")])
+
+    def encode(self) -> bytes:
+        """Returns the record's bytes: five int32 of header, then the arrays."""
+        header = np.zeros((), self._HEADER)
+        header["user_row"], header["tier"] = self.user_row, self.tier
+        header["factors"], header["purchased"] = self.factors.size, self.purchased_rows.size
+        header["ranked"] = self.ranked_rows.size
+        return b"".join(
+            (
+                header.tobytes(),
+                self.factors.astype("<f4", copy=False).tobytes(),
+                self.purchased_rows.astype("<i4", copy=False).tobytes(),
+                self.ranked_rows.astype("<i4", copy=False).tobytes(),
+                self.ranked_scores.astype("<f4", copy=False).tobytes(),
+                self.ranked_sources.astype("u1", copy=False).tobytes(),
+            )
+        )
+
+    @classmethod
+    def decode(cls, buffer: memoryview | bytes) -> UserRecord:
+        """Returns views into `buffer`; it must outlive the record."""
+        user_row, tier, n_factors, n_purchased, n_ranked = np.frombuffer(buffer, "<i4", 5).tolist()
+        at = 20
+        factors = np.frombuffer(buffer, "<f4", n_factors, at)
+        at += 4 * n_factors
+        purchased = np.frombuffer(buffer, "<i4", n_purchased, at)
+        at += 4 * n_purchased
+        rows = np.frombuffer(buffer, "<i4", n_ranked, at)
+        at += 4 * n_ranked
+        scores = np.frombuffer(buffer, "<f4", n_ranked, at)
+        at += 4 * n_ranked
+        sources = np.frombuffer(buffer, "u1", n_ranked, at)
+        return cls(user_row, tier, factors, purchased, rows, scores, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class RankedList:
+    """A list for everybody: rows best first, `(n,)` int32, scores float32, distinct buyers int32."""
+
+    rows: Int32s
+    scores: Float32s
+    buyers: Int32s
+
+    def encode(self) -> bytes:
+        """Returns the count, then the three arrays."""
+        return b"".join(
+            (
+                np.int32(self.rows.size).tobytes(),
+                self.rows.astype("<i4", copy=False).tobytes(),
+                self.scores.astype("<f4", copy=False).tobytes(),
+                self.buyers.astype("<i4", copy=False).tobytes(),
+            )
+        )
+
+    @classmethod
+    def decode(cls, buffer: memoryview | bytes) -> RankedList:
+        """Returns views into `buffer`; it must outlive the list."""
+        size = int(np.frombuffer(buffer, "<i4", 1)[0])
+        return cls(
+            np.frombuffer(buffer, "<i4", size, 4),
+            np.frombuffer(buffer, "<f4", size, 4 + 4 * size),
+            np.frombuffer(buffer, "<i4", size, 4 + 8 * size),
+        )
+
+
+class _ForecastHead(msgspec.Struct, frozen=True, array_like=True):
+    first_day: date
+    method: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRecord:
+    """Daily demand in units from `first_day` on; three `(horizon,)` float32 arrays."""
+
+    first_day: date
+    method: str
+    mean: Float32s
+    q10: Float32s
+    q90: Float32s
+
+    def encode(self) -> bytes:
+        """Returns the head's length, the head, then the three arrays."""
+        head = msgspec.msgpack.encode(_ForecastHead(self.first_day, self.method, self.mean.size))
+        arrays = (part.astype("<f4", copy=False).tobytes() for part in (self.mean, self.q10, self.q90))
+        return b"".join((np.int32(len(head)).tobytes(), head, *arrays))
+
+    @classmethod
+    def decode(cls, buffer: memoryview | bytes) -> ForecastRecord:
+        """Returns views into `buffer`; it must outlive the record."""
+        length = int(np.frombuffer(buffer, "<i4", 1)[0])
+        head = msgspec.msgpack.decode(buffer[4 : 4 + length], type=_ForecastHead)
+        at, days = 4 + length, head.days
+        mean, q10, q90 = (np.frombuffer(buffer, "<f4", days, at + 4 * days * part) for part in range(3))
+        return cls(head.first_day, head.method, mean, q10, q90)
+
+
+def digest_key(*parts: object) -> bytes:
+    """Returns the 16-byte key of a list or forecast; paths may be longer than an LMDB key."""
+    return hashlib.blake2b(
+        "\x1f".join(str(part) for part in parts).encode(), digest_size=16, usedforsecurity=False
+    ).digest()
+
+
+def row_key(row: int) -> bytes:
+    """Returns the key of a row: four bytes, big-endian, so that keys sort as rows do."""
+    return row.to_bytes(4, "big")
+
+
+def packed(record: Any) -> bytes:  # noqa: ANN401 - any of the structs above
+    """Returns the msgpack of a struct."""
+    return msgspec.msgpack.encode(record)

@@ -1,0 +1,1 @@
+"""The online service: answers from one mapped snapshot over gRPC."""

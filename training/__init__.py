@@ -1,0 +1,1 @@
+"""The offline job: from checked tables to a published snapshot."""
