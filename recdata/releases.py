@@ -1,0 +1,166 @@
+"""Owns which snapshot serves: publish, activate, list and prune below `home/snapshots`.
+
+`snapshots/<id>/` is complete or absent: it is made in a side folder and renamed. `snapshots/CURRENT` holds the
+serving id and is replaced atomically, so a reader sees one release or the other. Every change takes a file
+lock, so two jobs cannot interleave.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recdata.errors import PublishError, SnapshotError, SnapshotNotFoundError
+from recdata.runs import write_atomic
+from recdata.snapshot import Manifest, Snapshot, SnapshotWriter
+from recdata.snapshot.reader import read_manifest
+from recdata.snapshot.writer import MANIFEST_FILE
+
+CURRENT_FILE = "CURRENT"
+
+
+class Releases:
+    """The snapshots of one home folder, and the pointer to the one that serves."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "snapshots"
+
+    def current_id(self) -> str | None:
+        """Returns the serving snapshot's id, or None before the first publish."""
+        try:
+            return (self.root / CURRENT_FILE).read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def folder(self, snapshot_id: str) -> Path:
+        """Returns where a snapshot lies.
+
+        Raises:
+            SnapshotNotFoundError: no snapshot has that id.
+        """
+        folder = self.root / snapshot_id
+        if not snapshot_id or Path(snapshot_id).name != snapshot_id or not folder.is_dir():
+            known = ", ".join(self.ids()) or "none yet; `recsvc nightly` makes one"
+            raise SnapshotNotFoundError(f"no snapshot {snapshot_id!r} in {self.root}; there are: {known}")
+        return folder
+
+    def ids(self) -> list[str]:
+        """Returns every snapshot id, in the order in which they were published, then by id."""
+        if not self.root.is_dir():
+            return []
+        folders = [entry for entry in self.root.iterdir() if entry.is_dir() and entry.name[0] != "."]
+        return [folder.name for folder in sorted(folders, key=lambda each: (_published_ns(each), each.name))]
+
+    def open_current(self, *, verify: bool = True) -> Snapshot:
+        """Returns the serving snapshot, mapped.
+
+        Raises:
+            SnapshotNotFoundError: nothing has been published.
+            SnapshotError: it cannot be used (see `Snapshot.open`).
+        """
+        snapshot_id = self.current_id()
+        if snapshot_id is None:
+            raise SnapshotNotFoundError(
+                f"{self.root} has no published snapshot; `recsvc nightly` or `recsvc demo` makes one"
+            )
+        return Snapshot.open(self.folder(snapshot_id), verify=verify)
+
+    def publish(self, write: Callable[[SnapshotWriter], Manifest]) -> Manifest:
+        """Writes a snapshot with `write`, checks it by opening it, and makes it the serving one.
+
+        Equal content is published once: an id that is there already is only made current.
+
+        Raises:
+            PublishError: disk full or refused; the serving snapshot is untouched and no part is left.
+        """
+        with self._locked():
+            part = self.root / f".{os.getpid()}.part"
+            try:
+                shutil.rmtree(part, ignore_errors=True)
+                with SnapshotWriter(part) as writer:
+                    manifest = write(writer)
+                Snapshot.open(part).close()
+                final = self.root / manifest.snapshot_id
+                if not self._usable(final):
+                    shutil.rmtree(final, ignore_errors=True)
+                    part.replace(final)
+                    _sync_folder(self.root)
+                self._point(manifest.snapshot_id)
+            except OSError as error:
+                raise PublishError(
+                    f"{self.root}: cannot publish ({error}); free disk space or mend the folder's rights and run "
+                    "`recsvc publish` again; the live snapshot is untouched"
+                ) from error
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+            return read_manifest(self.root / manifest.snapshot_id)
+
+    def activate(self, snapshot_id: str) -> Manifest:
+        """Makes an existing snapshot the serving one, after checking all of it; returns its manifest.
+
+        Raises:
+            SnapshotError: it is not there or cannot be used; the pointer stays where it was.
+        """
+        with self._locked():
+            folder = self.folder(snapshot_id)
+            Snapshot.open(folder).close()
+            self._point(snapshot_id)
+            return read_manifest(folder)
+
+    def prune(self, *, keep: int) -> list[str]:
+        """Deletes all but the newest `keep` snapshots and the serving one; returns the deleted ids.
+
+        Raises:
+            PublishError: `keep` is below 1, or the folder refuses.
+        """
+        if keep < 1:
+            raise PublishError(f"--keep is {keep}; keep at least 1, so that there is one to roll back to")
+        with self._locked():
+            ids = self.ids()
+            doomed = [name for name in ids[: max(0, len(ids) - keep)] if name != self.current_id()]
+            for name in doomed:
+                shutil.rmtree(self.root / name)
+            return doomed
+
+    def _usable(self, folder: Path) -> bool:
+        try:
+            Snapshot.open(folder).close()
+        except SnapshotError:
+            return False
+        return True
+
+    def _point(self, snapshot_id: str) -> None:
+        write_atomic(self.root / CURRENT_FILE, f"{snapshot_id}\n".encode())
+        _sync_folder(self.root)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise PublishError(f"{self.root}: cannot be written ({error}); mend its rights") from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            for stale in self.root.glob(".*.part"):  # left by a publish that was killed
+                shutil.rmtree(stale, ignore_errors=True)
+            yield
+
+
+def _published_ns(folder: Path) -> int:
+    try:
+        return (folder / MANIFEST_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,215 @@
+"""Owns reading a snapshot: open, check, and hand out views into the map."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from pathlib import Path
+
+import lmdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recdata.errors import SnapshotCorruptError, SnapshotError, SnapshotFormatError, SnapshotNotFoundError
+from recdata.runs import digest_file
+from recdata.snapshot.records import (
+    FORMAT_VERSION,
+    MAX_ID_BYTES,
+    CandidateRecord,
+    Float32s,
+    ForecastRecord,
+    Int32s,
+    ItemRecord,
+    Manifest,
+    RankedList,
+    UserRecord,
+    digest_key,
+    row_key,
+)
+from recdata.snapshot.writer import CATEGORY_NAMES, MANIFEST_FILE, SECTIONS, SNAPSHOT_FILE, ArrayHead
+
+_ITEM = msgspec.msgpack.Decoder(ItemRecord)
+_CANDIDATE = msgspec.msgpack.Decoder(CandidateRecord)
+
+
+class Snapshot:
+    """One mapped snapshot. Thread-safe; views stay valid until `close`.
+
+    Open it in the process that reads it, after any fork. Each thread has one read transaction for as long as
+    the snapshot is open: the file is never written again, so nothing waits for it.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, env: lmdb.Environment) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._env = env
+        self._databases = {name: env.open_db(name.encode(), create=False) for name in SECTIONS}
+        self._local = threading.local()
+
+    @classmethod
+    def open(cls, folder: Path, *, verify: bool = True) -> Snapshot:
+        """Returns the snapshot in `folder`.
+
+        Args:
+            folder: holds the LMDB file and its manifest.
+            verify: also compare the file's sha256 with the manifest's (about 1 s a GB); the size and the
+                format are always checked.
+
+        Raises:
+            SnapshotNotFoundError: there is no snapshot in the folder.
+            SnapshotFormatError: written by another format than this version reads.
+            SnapshotCorruptError: truncated or altered.
+        """
+        path = folder / SNAPSHOT_FILE
+        manifest = read_manifest(folder)
+        if not path.is_file():
+            raise SnapshotCorruptError(f"{path} is missing beside its manifest; publish the run again")
+        size = path.stat().st_size
+        if size != manifest.file_bytes:
+            raise SnapshotCorruptError(
+                f"{path} has {size} bytes, its manifest says {manifest.file_bytes}: truncated or altered; "
+                "publish the run again, or `recsvc snapshots activate` an older one"
+            )
+        if verify and (found := digest_file(path)) != manifest.file_sha256:
+            raise SnapshotCorruptError(
+                f"{path} has sha256 {found[:12]}…, its manifest says {manifest.file_sha256[:12]}…: altered; "
+                "publish the run again, or `recsvc snapshots activate` an older one"
+            )
+        try:
+            env = lmdb.open(
+                str(path), subdir=False, readonly=True, lock=False, max_dbs=len(SECTIONS), readahead=False
+            )
+            return cls(folder, manifest, env)
+        except lmdb.Error as error:
+            raise SnapshotCorruptError(
+                f"{path}: LMDB cannot read it ({error}); publish the run again"
+            ) from error
+
+    def close(self) -> None:
+        """Unmaps the file. No view handed out before may be touched afterwards."""
+        self._env.close()
+
+    def array(self, name: str) -> NDArray[np.generic]:
+        """Returns a read-only view of a whole array.
+
+        Raises:
+            SnapshotError: the snapshot has no array of that name.
+        """
+        data = self._get("arrays", f"{name}:data".encode())
+        head = self._get("arrays", f"{name}:head".encode())
+        if data is None or head is None:
+            raise SnapshotError(f"snapshot {self.manifest.snapshot_id} has no array {name!r}; publish again")
+        shape = msgspec.msgpack.decode(head, type=ArrayHead)
+        return np.frombuffer(data, np.dtype(shape.dtype)).reshape(shape.shape)
+
+    @cached_property
+    def item_factors(self) -> Float32s:
+        """Returns `(n_items, n_factors)` float32."""
+        return self.array("item_factors").view(np.float32)
+
+    @cached_property
+    def similar_rows(self) -> Int32s:
+        """Returns `(n_items, k)` int32 item rows, most similar first, padded with −1."""
+        return self.array("similar_rows").view(np.int32)
+
+    @cached_property
+    def similar_scores(self) -> Float32s:
+        """Returns `(n_items, k)` float32 cosine similarities."""
+        return self.array("similar_scores").view(np.float32)
+
+    @cached_property
+    def sellable(self) -> NDArray[np.bool_]:
+        """Returns `(n_items,)` bool: active and not known to be out of stock."""
+        return self.array("sellable").view(np.bool_)
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Returns every category path, of any depth, ascending."""
+        names = self._get("categories", CATEGORY_NAMES)
+        return () if names is None else tuple(msgspec.msgpack.decode(names, type=list[str]))
+
+    @property
+    def n_items(self) -> int:
+        """Returns how many items there are; rows are 0 … n_items − 1."""
+        return self.manifest.counts["items"]
+
+    def category_rows(self, category: str) -> Int32s | None:
+        """Returns the ascending item rows of a category and all below it, or None if it is unknown."""
+        data = self._get("categories", digest_key(category))
+        return None if data is None else np.frombuffer(data, "<i4")
+
+    def item_row(self, item_id: str) -> int | None:
+        """Returns an item's row, or None for an unknown id."""
+        key = item_id.encode(errors="replace")
+        found = self._get("item_rows", key) if 0 < len(key) <= MAX_ID_BYTES else None
+        return None if found is None else int.from_bytes(found, "big")
+
+    def item(self, item_row: int) -> ItemRecord:
+        """Returns an item by row.
+
+        Raises:
+            SnapshotError: no item has that row.
+        """
+        found = self._get("items", row_key(item_row))
+        if found is None:
+            raise SnapshotError(f"item row {item_row} is not in snapshot {self.manifest.snapshot_id}")
+        return _ITEM.decode(found)
+
+    def user(self, user_id: str) -> UserRecord | None:
+        """Returns a shopper's record, or None for an unknown id."""
+        key = user_id.encode(errors="replace")
+        found = self._get("users", key) if 0 < len(key) <= MAX_ID_BYTES else None
+        return None if found is None else UserRecord.decode(found)
+
+    def ranked_list(
+        self, kind: str, window_days: int, *, category: str = "", channel: str = "", region: str = ""
+    ) -> RankedList | None:
+        """Returns a popularity list, or None where that segment has none; "" stands for all."""
+        found = self._get("lists", digest_key(kind, window_days, category, channel, region))
+        return None if found is None else RankedList.decode(found)
+
+    def forecast(self, level: str, key: str) -> ForecastRecord | None:
+        """Returns the daily forecast of a level ("total", "category", "item" …) and key, or None."""
+        found = self._get("forecasts", digest_key(level, key))
+        return None if found is None else ForecastRecord.decode(found)
+
+    def candidate(self, rank: int) -> CandidateRecord | None:
+        """Returns the selection candidate of a rank (1 is the best), or None past the last."""
+        found = self._get("candidates", row_key(rank))
+        return None if found is None else _CANDIDATE.decode(found)
+
+    def _get(self, section: str, key: bytes) -> memoryview | None:
+        try:
+            transaction = self._local.transaction
+        except AttributeError:
+            transaction = self._local.transaction = self._env.begin(buffers=True)
+        found: memoryview | None = transaction.get(key, db=self._databases[section])
+        return found
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Returns a snapshot folder's manifest.
+
+    Raises:
+        SnapshotNotFoundError: there is none.
+        SnapshotFormatError: a newer or unknown format wrote it.
+        SnapshotCorruptError: it cannot be read.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SnapshotNotFoundError(
+            f"{folder} holds no snapshot; `recsvc snapshots list` names those there are"
+        ) from None
+    try:
+        version = msgspec.json.decode(content).get("format_version")
+        if version != FORMAT_VERSION:
+            raise SnapshotFormatError(
+                f"{path}: format_version is {version!r}, this version reads {FORMAT_VERSION}; "
+                "upgrade recsvc, or publish again with this version"
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, AttributeError) as error:
+        raise SnapshotCorruptError(f"{path} cannot be read ({error}); publish the run again") from error

@@ -1,0 +1,209 @@
+"""Owns writing a snapshot file: sorted sections in, one LMDB file and its manifest out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+
+import lmdb
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from recdata.errors import PublishError
+from recdata.runs import digest_file
+from recdata.snapshot.records import (
+    FORMAT_VERSION,
+    CandidateRecord,
+    ForecastRecord,
+    ItemRecord,
+    Manifest,
+    RankedList,
+    UserRecord,
+    digest_key,
+    packed,
+    row_key,
+)
+
+SNAPSHOT_FILE = "snapshot.mdb"
+MANIFEST_FILE = "manifest.json"
+SECTIONS = ("arrays", "items", "item_rows", "categories", "users", "lists", "forecasts", "candidates")
+CATEGORY_NAMES = b"names"
+BATCH = 10_000
+# Virtual, not used: LMDB's file is only as long as the pages that are written.
+MAP_BYTES = 1 << 40
+
+
+class ArrayHead(msgspec.Struct, frozen=True, array_like=True):
+    """How an array's bytes are read: numpy dtype string and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class SnapshotWriter:
+    """Writes one snapshot into an empty folder; leave the block by an error and nothing is promised.
+
+    The snapshot id is a hash over every key and value in order, so equal content gives an equal id. Each
+    section is given once, whole; items by item_row, users in ascending order of user_id's bytes.
+
+    Raises:
+        PublishError: the disk is full or refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._digest = hashlib.sha256()
+        self._counts: dict[str, int] = {}
+        self._windows: dict[str, list[int]] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(
+                str(folder / SNAPSHOT_FILE),
+                map_size=MAP_BYTES,
+                subdir=False,
+                lock=False,
+                sync=False,
+                max_dbs=len(SECTIONS),
+            )
+        except (OSError, lmdb.Error) as error:
+            raise _refused(folder, error) from error
+
+    def __enter__(self) -> SnapshotWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._env.close()
+
+    def write_arrays(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Stores whole arrays, each as one value that a reader views without copying."""
+        entries: list[tuple[bytes, bytes]] = []
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            entries.append((f"{name}:data".encode(), little.tobytes()))
+            entries.append((f"{name}:head".encode(), packed(ArrayHead(little.dtype.str, little.shape))))
+        self._put("arrays", sorted(entries))
+
+    def write_items(self, items: Iterable[ItemRecord]) -> None:
+        """Stores items; the position is the item_row. Item ids must ascend."""
+        rows: list[tuple[bytes, bytes]] = []
+        ids: list[tuple[bytes, bytes]] = []
+        for row, item in enumerate(items):
+            rows.append((row_key(row), packed(item)))
+            ids.append((item.item_id.encode(), row_key(row)))
+        self._put("items", rows)
+        self._put("item_rows", sorted(ids))
+        self._counts["items"] = len(rows)
+
+    def write_categories(self, categories: Mapping[str, NDArray[np.int32]]) -> None:
+        """Stores, for every category path at any depth, the ascending rows of the items in it and below."""
+        names = sorted(categories)
+        entries = [(digest_key(name), categories[name].astype("<i4").tobytes()) for name in names]
+        entries.append((CATEGORY_NAMES, packed(names)))
+        self._put("categories", sorted(entries))
+        self._counts["categories"] = len(names)
+
+    def write_users(self, users: Iterable[tuple[str, UserRecord]]) -> None:
+        """Stores users in ascending order of their id's bytes."""
+        self._counts["users"] = self._put(
+            "users", ((user_id.encode(), user.encode()) for user_id, user in users)
+        )
+
+    def write_lists(self, lists: Mapping[tuple[str, int, str, str, str], RankedList]) -> None:
+        """Stores popularity lists by (kind, window_days, category, channel, region)."""
+        for kind, window_days, *_ in lists:
+            windows = self._windows.setdefault(kind, [])
+            if window_days not in windows:
+                windows.append(window_days)
+        for windows in self._windows.values():
+            windows.sort(reverse=True)
+        entries = sorted((digest_key(*key), value.encode()) for key, value in lists.items())
+        self._counts["lists"] = self._put("lists", entries)
+
+    def write_forecasts(self, forecasts: Mapping[tuple[str, str], ForecastRecord]) -> None:
+        """Stores daily forecasts by (level, key)."""
+        entries = sorted((digest_key(*key), value.encode()) for key, value in forecasts.items())
+        self._counts["forecasts"] = self._put("forecasts", entries)
+
+    def write_candidates(self, candidates: Iterable[CandidateRecord]) -> None:
+        """Stores selection candidates; their ranks must be 1, 2, 3 …"""
+        entries = ((row_key(candidate.rank), packed(candidate)) for candidate in candidates)
+        self._counts["candidates"] = self._put("candidates", entries)
+
+    def finish(
+        self,
+        *,
+        as_of: date,
+        created_at: datetime,
+        currency: str,
+        metrics: Mapping[str, float],
+        lineage: Mapping[str, str],
+    ) -> Manifest:
+        """Closes the file, makes it durable, writes the manifest beside it and returns it."""
+        self._digest.update(f"{FORMAT_VERSION} {as_of} {currency}".encode())
+        path = self._folder / SNAPSHOT_FILE
+        try:
+            self._env.sync(True)  # noqa: FBT003 - lmdb takes it by position only
+            self._env.close()
+            manifest = Manifest(
+                snapshot_id=f"{as_of:%Y%m%d}-{self._digest.hexdigest()[:12]}",
+                format_version=FORMAT_VERSION,
+                as_of=as_of,
+                created_at=created_at,
+                currency=currency,
+                counts=self._counts,
+                windows=self._windows,
+                file_bytes=path.stat().st_size,
+                file_sha256=digest_file(path),
+                metrics=dict(metrics),
+                lineage=dict(lineage),
+            )
+            content = msgspec.json.format(msgspec.json.encode(manifest))
+            with (self._folder / MANIFEST_FILE).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except (OSError, lmdb.Error) as error:
+            raise _refused(self._folder, error) from error
+        return manifest
+
+    def _put(self, section: str, entries: Iterable[tuple[bytes, bytes]]) -> int:
+        """Appends sorted entries in batches, so that no transaction holds more than `BATCH` of them."""
+        count = 0
+        self._digest.update(section.encode())
+        try:
+            database = self._env.open_db(section.encode())
+            batch: list[tuple[bytes, bytes]] = []
+            for key, value in entries:
+                for part in (key, value):
+                    self._digest.update(len(part).to_bytes(8, "little"))
+                    self._digest.update(part)
+                batch.append((key, value))
+                count += 1
+                if len(batch) == BATCH:
+                    self._append(database, batch)
+                    batch = []
+            self._append(database, batch)
+        except (OSError, lmdb.Error) as error:
+            raise _refused(self._folder, error) from error
+        return count
+
+    def _append(self, database: object, batch: list[tuple[bytes, bytes]]) -> None:
+        if not batch:
+            return
+        with self._env.begin(write=True, db=database) as transaction, transaction.cursor() as cursor:
+            cursor.putmulti(batch, append=True, overwrite=False)
+
+
+def _refused(folder: Path, error: Exception) -> PublishError:
+    return PublishError(
+        f"{folder}: the snapshot could not be written ({error}); free disk space or mend the folder's rights "
+        "and run `recsvc publish` again; the live snapshot is untouched"
+    )
