@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -35,6 +36,15 @@ class DataConfig(RoomConfig, frozen=True):
     # Import stops when a table rejects more than this share of its rows.
     max_reject_share: Share = 0.05
 
+    def __post_init__(self) -> None:
+        """Refuses a time zone that is not known here and a currency that is not three letters."""
+        if self.business_timezone not in zoneinfo.available_timezones():
+            raise ValueError(
+                f"business_timezone {self.business_timezone!r} is not an IANA zone such as Asia/Shanghai"
+            )
+        if not re.fullmatch("[A-Z]{3}", self.currency):
+            raise ValueError(f"currency {self.currency!r} is not an ISO 4217 code such as CNY")
+
 
 ConfigT = TypeVar("ConfigT", bound=RoomConfig)
 
@@ -56,7 +66,9 @@ def load_config(path: Path | None, room: str, kind: type[ConfigT]) -> ConfigT:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as TOML ({error}); mend it or leave --config out") from error
+        raise ConfigError(
+            f"{path}: cannot be read as TOML ({error}); mend it or leave --config out"
+        ) from error
     for name in document:
         if name not in ROOMS:
             raise ConfigError(f"{path}: unknown table [{name}]; the tables are {', '.join(ROOMS)}")

@@ -1,8 +1,8 @@
 """Owns which snapshot serves: publish, activate, list and prune below `home/snapshots`.
 
-`snapshots/<id>/` is complete or absent: it is made in a side folder and renamed. `snapshots/CURRENT` holds the
-serving id and is replaced atomically, so a reader sees one release or the other. Every change takes a file
-lock, so two jobs cannot interleave.
+`snapshots/<id>/` is complete or absent: it is made in a side folder and renamed. `snapshots/CURRENT` holds
+the serving id and is replaced atomically, so a reader sees one release or the other. Every change takes a
+file lock, so two jobs cannot interleave.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Releases:
         Raises:
             SnapshotNotFoundError: no snapshot has that id.
         """
-        folder = self.root / snapshot_id
-        if not snapshot_id or Path(snapshot_id).name != snapshot_id or not folder.is_dir():
-            known = ", ".join(self.ids()) or "none yet; `recsvc nightly` makes one"
+        ids = self.ids()
+        if snapshot_id not in ids:
+            known = ", ".join(ids) or "none yet; `recsvc nightly` makes one"
             raise SnapshotNotFoundError(f"no snapshot {snapshot_id!r} in {self.root}; there are: {known}")
-        return folder
+        return self.root / snapshot_id
 
     def ids(self) -> list[str]:
         """Returns every snapshot id, in the order in which they were published, then by id."""
@@ -92,8 +92,8 @@ class Releases:
                 self._point(manifest.snapshot_id)
             except OSError as error:
                 raise PublishError(
-                    f"{self.root}: cannot publish ({error}); free disk space or mend the folder's rights and run "
-                    "`recsvc publish` again; the live snapshot is untouched"
+                    f"{self.root}: cannot publish ({error}); free disk space or mend the folder's rights and "
+                    "run `recsvc publish` again; the live snapshot is untouched"
                 ) from error
             finally:
                 shutil.rmtree(part, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -101,7 +102,7 @@ class Snapshot:
         if data is None or head is None:
             raise SnapshotError(f"snapshot {self.manifest.snapshot_id} has no array {name!r}; publish again")
         shape = msgspec.msgpack.decode(head, type=ArrayHead)
-        return np.frombuffer(data, np.dtype(shape.dtype)).reshape(shape.shape)
+        return np.frombuffer(data, np.dtype(shape.dtype), math.prod(shape.shape)).reshape(shape.shape)
 
     @cached_property
     def item_factors(self) -> Float32s:

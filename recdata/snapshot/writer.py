@@ -34,6 +34,8 @@ MANIFEST_FILE = "manifest.json"
 SECTIONS = ("arrays", "items", "item_rows", "categories", "users", "lists", "forecasts", "candidates")
 CATEGORY_NAMES = b"names"
 BATCH = 10_000
+# A value this long gets pages of its own, so that its bytes are aligned for a view.
+ALIGNED_BYTES = 4096
 # Virtual, not used: LMDB's file is only as long as the pages that are written.
 MAP_BYTES = 1 << 40
 
@@ -87,7 +89,7 @@ class SnapshotWriter:
         for name in sorted(arrays):
             array = np.ascontiguousarray(arrays[name])
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            entries.append((f"{name}:data".encode(), little.tobytes()))
+            entries.append((f"{name}:data".encode(), little.tobytes().ljust(ALIGNED_BYTES, b"\0")))
             entries.append((f"{name}:head".encode(), packed(ArrayHead(little.dtype.str, little.shape))))
         self._put("arrays", sorted(entries))
 
@@ -133,7 +135,7 @@ class SnapshotWriter:
         self._counts["forecasts"] = self._put("forecasts", entries)
 
     def write_candidates(self, candidates: Iterable[CandidateRecord]) -> None:
-        """Stores selection candidates; their ranks must be 1, 2, 3 …"""
+        """Stores selection candidates; best first, with ranks 1, 2, 3 and so on."""
         entries = ((row_key(candidate.rank), packed(candidate)) for candidate in candidates)
         self._counts["candidates"] = self._put("candidates", entries)
 
@@ -150,7 +152,7 @@ class SnapshotWriter:
         self._digest.update(f"{FORMAT_VERSION} {as_of} {currency}".encode())
         path = self._folder / SNAPSHOT_FILE
         try:
-            self._env.sync(True)  # noqa: FBT003 - lmdb takes it by position only
+            self._env.sync(True)
             self._env.close()
             manifest = Manifest(
                 snapshot_id=f"{as_of:%Y%m%d}-{self._digest.hexdigest()[:12]}",
@@ -195,11 +197,16 @@ class SnapshotWriter:
             raise _refused(self._folder, error) from error
         return count
 
-    def _append(self, database: object, batch: list[tuple[bytes, bytes]]) -> None:
+    def _append(self, database: lmdb._Database, batch: list[tuple[bytes, bytes]]) -> None:
         if not batch:
             return
         with self._env.begin(write=True, db=database) as transaction, transaction.cursor() as cursor:
-            cursor.putmulti(batch, append=True, overwrite=False)
+            _, added = cursor.putmulti(batch, append=True, overwrite=False)
+        if added != len(batch):
+            raise PublishError(
+                f"{self._folder}: keys are repeated or do not ascend between {batch[0][0]!r} and "
+                f"{batch[-1][0]!r}; delete the run folder and run again"
+            )
 
 
 def _refused(folder: Path, error: Exception) -> PublishError:
