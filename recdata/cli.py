@@ -52,11 +52,16 @@ def recsvc(context: click.Context, home: Path, config: Path | None) -> None:
     )
 
 
-def main() -> None:
-    """Runs the command; our own errors end as one line on stderr and the error's exit code."""
+def load_commands() -> None:
+    """Adds every room's verbs to `recsvc`; a room whose libraries are not installed adds none."""
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         for command in _load(entry):
             recsvc.add_command(command)
+
+
+def main() -> None:
+    """Runs the command; our own errors end as one line on stderr and the error's exit code."""
+    load_commands()
     try:
         recsvc(standalone_mode=True)
     except RecsvcError as error:

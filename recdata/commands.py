@@ -1,7 +1,101 @@
-"""Owns the floor's verbs: `import`, `config`, `snapshots`."""
+"""Owns the floor's verbs: `config`, `import` and `snapshots`."""
 
 from __future__ import annotations
 
-import click
+from importlib.util import find_spec
 
-commands: list[click.Command] = []
+import click
+import msgspec
+from rich.table import Table
+
+from recdata.cli import Door, pass_door
+from recdata.config_text import config_text, room_configs
+from recdata.errors import SnapshotError
+from recdata.releases import Releases
+from recdata.snapshot import Manifest
+from recdata.snapshot.reader import read_manifest
+
+
+@click.command()
+def config() -> None:
+    """Print every config key with its meaning and default, as TOML."""
+    click.echo(config_text(room_configs()))
+
+
+@click.group()
+def snapshots() -> None:
+    """List, show, activate (roll back to) and prune snapshots."""
+
+
+@snapshots.command("list")
+@pass_door
+def list_snapshots(door: Door) -> None:
+    """Show every snapshot, the newest last; the serving one is marked."""
+    releases = Releases(door.home)
+    table = Table(title=f"snapshots in {releases.root}")
+    for name in ("", "snapshot", "as of", "published (UTC)", "items", "users", "MB"):
+        table.add_column(name, justify="right" if name in {"items", "users", "MB"} else "left")
+    current = releases.current_id()
+    for snapshot_id in releases.ids():
+        mark = "serving" if snapshot_id == current else ""
+        try:
+            table.add_row(mark, snapshot_id, *_row(read_manifest(releases.folder(snapshot_id))))
+        except SnapshotError as error:
+            table.add_row(mark, snapshot_id, f"unusable: {error}")
+    door.out.print(table)
+
+
+@snapshots.command("show")
+@click.argument("snapshot_id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@pass_door
+def show_snapshot(door: Door, snapshot_id: str | None, *, as_json: bool) -> None:
+    """Show one snapshot's manifest; the serving one where no id is given."""
+    releases = Releases(door.home)
+    manifest = read_manifest(releases.folder(snapshot_id or releases.current_id() or ""))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(manifest)))
+        return
+    table = Table(title=manifest.snapshot_id, show_header=False)
+    for name, value in msgspec.to_builtins(manifest).items():
+        if isinstance(value, dict):
+            for key, part in value.items():
+                table.add_row(f"{name}.{key}", str(part))
+        else:
+            table.add_row(name, str(value))
+    door.out.print(table)
+
+
+@snapshots.command("activate")
+@click.argument("snapshot_id")
+@pass_door
+def activate_snapshot(door: Door, snapshot_id: str) -> None:
+    """Make a snapshot the serving one; running servers pick it up by themselves."""
+    manifest = Releases(door.home).activate(snapshot_id)
+    door.out.print(f"serving: {manifest.snapshot_id} (as of {manifest.as_of})")
+
+
+@snapshots.command("prune")
+@click.option("--keep", type=int, default=7, show_default=True, help="How many of the newest to keep.")
+@pass_door
+def prune_snapshots(door: Door, keep: int) -> None:
+    """Delete all but the newest snapshots and the serving one."""
+    deleted = Releases(door.home).prune(keep=keep)
+    door.out.print(f"deleted: {', '.join(deleted) or 'none'}")
+
+
+def _row(manifest: Manifest) -> tuple[str, ...]:
+    return (
+        str(manifest.as_of),
+        f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
+        f"{manifest.counts.get('items', 0):,}",
+        f"{manifest.counts.get('users', 0):,}",
+        f"{manifest.file_bytes / 1e6:.1f}",
+    )
+
+
+commands: list[click.Command] = [config, snapshots]
+if find_spec("polars") is not None:  # a serve-only install imports no tables
+    from recdata.commands_import import import_command
+
+    commands.append(import_command)

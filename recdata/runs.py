@@ -124,6 +124,10 @@ class RunFolder:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def forget(self, stage: str) -> None:
+        """Deletes a stage's record, so that the stage is done again."""
+        self._record_path(stage).unlink(missing_ok=True)
+
     def execute(self, stages: Sequence[Stage]) -> list[StageRecord]:
         """Runs each stage that is not done yet, in order, and returns every stage's record.
 

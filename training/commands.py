@@ -1,7 +1,94 @@
-"""Owns the room's verbs."""
+"""Owns the offline job's verbs: `train`, `evaluate`, `publish`, `nightly`, `demo`."""
 
 from __future__ import annotations
 
-import click
+from collections.abc import Callable
+from datetime import date, datetime
 
-commands: list[click.Command] = []
+import click
+import polars as pl
+
+from recdata.cli import Door, pass_door
+from recdata.runs import RunFolder, StageRecord
+from selection.backtest import print_backtest
+from training.demo import run_demo
+from training.evaluate import print_evaluation
+from training.nightly import print_run
+from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
+
+
+class Day(click.ParamType):
+    """A calendar day, as 2024-03-01."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Returns the day, or fails naming what was given."""
+        try:
+            return datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
+        except ValueError:
+            self.fail(f"{value!r} is not a day such as 2024-03-01", param, ctx)
+
+
+def _as_of(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--as-of",
+        type=Day(),
+        help="First day that is not in the data; the day after the last event where left out.",
+    )(command)
+
+
+@click.command()
+@_as_of
+@pass_door
+def train(door: Door, as_of: date | None) -> None:
+    """Fit the models: ALS, similar items, popularity, ranking, forecasts."""
+    run, records = _execute(door, as_of, "similar", "popularity", "ranking", "forecast")
+    print_run(door.out, run, records)
+
+
+@click.command()
+@_as_of
+@pass_door
+def evaluate(door: Door, as_of: date | None) -> None:
+    """Compare what would be served with plain rules on a held-out period, and print the tables."""
+    run, _ = _execute(door, as_of, "evaluate")
+    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
+
+
+@click.command()
+@_as_of
+@pass_door
+def publish(door: Door, as_of: date | None) -> None:
+    """Write the run's snapshot, check it, and make it the serving one."""
+    run, records = _execute(door, as_of, "publish")
+    print_run(door.out, run, records)
+
+
+@click.command()
+@_as_of
+@pass_door
+def nightly(door: Door, as_of: date | None) -> None:
+    """Run the whole job: every stage that is not done yet, ending with a published snapshot."""
+    config = NightlyConfig.load(door.config)
+    run = open_run(door.home, config, as_of=as_of, console=door.console)
+    records = execute(run, nightly_stages(config))
+    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
+    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet")))
+    print_run(door.out, run, records)
+
+
+@click.command()
+@pass_door
+def demo(door: Door) -> None:
+    """Do everything on a grocer's year of orders: import, nightly job, server, a client's calls."""
+    run_demo(door)
+
+
+def _execute(door: Door, as_of: date | None, *stages: str) -> tuple[RunFolder, list[StageRecord]]:
+    config = NightlyConfig.load(door.config)
+    run = open_run(door.home, config, as_of=as_of, console=door.console)
+    return run, execute(run, stages_for(config, *stages))
+
+
+commands: list[click.Command] = [train, evaluate, publish, nightly, demo]

@@ -1,0 +1,53 @@
+# One verb a command; `make help` lists them. The environment is made from the hashed lock.
+PYTHON ?= python3
+VENV ?= .venv
+HOME_FOLDER ?= var
+CONFIG ?= examples/demo.toml
+PORT ?= 8980
+BIN := $(VENV)/bin
+RECSVC := $(BIN)/recsvc --home $(HOME_FOLDER) --config $(CONFIG)
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint proto nightly serve bench lock clean
+
+help: ## Say what each verb does
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(STAMP) ## From raw orders to served recommendations and a selection report
+	$(RECSVC) demo
+
+test: $(STAMP) ## Run every test
+	$(BIN)/pytest -n 2
+
+lint: $(STAMP) ## Check style, types and protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python proto/generate.py --check
+
+proto: $(STAMP) ## Generate recsvc/v1 from proto/ again
+	$(BIN)/python proto/generate.py
+
+nightly: $(STAMP) ## Run the nightly job on the imported tables of HOME_FOLDER
+	$(RECSVC) nightly
+
+serve: $(STAMP) ## Serve the published snapshot of HOME_FOLDER on PORT
+	$(RECSVC) serve --port $(PORT)
+
+bench: $(STAMP) ## Measure the cost of Recommend against a no-op RPC
+	$(BIN)/python benchmarks/recommend_cost.py
+
+lock: $(STAMP) ## Resolve requirements.lock again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--all-extras --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
+
+clean: ## Delete the environment and everything the demo wrote
+	rm -rf $(VENV) $(HOME_FOLDER)

@@ -1,0 +1,26 @@
+"""Owns the `[training]` table: one sub-table a stage."""
+
+from __future__ import annotations
+
+from msgspec import field
+
+from recdata.config import RoomConfig
+from training.als import AlsConfig
+from training.evaluate import EvaluateConfig
+from training.forecast import ForecastConfig
+from training.interactions import InteractionsConfig
+from training.popularity import PopularityConfig
+from training.ranking import RankingConfig
+from training.similar import SimilarConfig
+
+
+class TrainingConfig(RoomConfig, frozen=True):
+    """`[training]`: what the offline job does, stage by stage."""
+
+    interactions: InteractionsConfig = field(default_factory=InteractionsConfig)
+    als: AlsConfig = field(default_factory=AlsConfig)
+    similar: SimilarConfig = field(default_factory=SimilarConfig)
+    popularity: PopularityConfig = field(default_factory=PopularityConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    forecast: ForecastConfig = field(default_factory=ForecastConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

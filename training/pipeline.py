@@ -1,0 +1,131 @@
+"""Owns the nightly job: which stages there are, in which order, and which run they belong to."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from recdata.config import DataConfig, load_config
+from recdata.errors import RunError
+from recdata.runs import RunFolder, Stage, StageRecord, digest_file
+from recdata.tables import TABLES
+from selection.config import SelectionConfig
+from selection.stages import backtest_stage, report_stage, select_stage
+from training.als import als_stage
+from training.config import TrainingConfig
+from training.evaluate import evaluate_stage
+from training.forecast import forecast_stage
+from training.popularity import popularity_stage
+from training.prepare import default_as_of, prepare_stage
+from training.publish import publish_stage, published
+from training.ranking import ranking_stage
+from training.similar import similar_stage
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyConfig:
+    """What decides a nightly job: the tables `[data]`, `[training]` and `[selection]` of one config file."""
+
+    data: DataConfig
+    training: TrainingConfig
+    selection: SelectionConfig
+
+    @classmethod
+    def load(cls, path: Path | None) -> NightlyConfig:
+        """Returns the three tables; raises `ConfigError` as `load_config` does."""
+        return cls(
+            load_config(path, "data", DataConfig),
+            load_config(path, "training", TrainingConfig),
+            load_config(path, "selection", SelectionConfig),
+        )
+
+
+def nightly_stages(config: NightlyConfig) -> list[Stage]:
+    """Returns the whole chain, from checked tables to the published snapshot."""
+    data, training, selection = config.data, config.training, config.selection
+    return [
+        prepare_stage(data),
+        als_stage(training.interactions, training.als),
+        similar_stage(training.similar),
+        popularity_stage(training.popularity),
+        ranking_stage(training.interactions, training.als, training.ranking),
+        forecast_stage(training.forecast, data),
+        evaluate_stage(training.interactions, training.als, training.ranking, training.evaluate),
+        select_stage(selection),
+        backtest_stage(selection),
+        report_stage(selection),
+        publish_stage(data),
+    ]
+
+
+def stages_for(config: NightlyConfig, *names: str) -> list[Stage]:
+    """Returns the named stages and all that they need, in the chain's order."""
+    chain = nightly_stages(config)
+    by_output = {output: stage for stage in chain for output in stage.outputs}
+    needed: set[str] = set()
+    waiting = [stage for stage in chain if stage.name in names]
+    while waiting:
+        stage = waiting.pop()
+        needed.add(stage.name)
+        waiting += [by_output[name] for name in stage.inputs if name in by_output]
+    return [stage for stage in chain if stage.name in needed]
+
+
+def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: Console) -> RunFolder:
+    """Returns the run for the tables of a home folder: the same tables and day give the same run.
+
+    Args:
+        home: holds `tables/`.
+        config: its time zone says what a day is.
+        as_of: the first day that is not in the data; the business day after the last event where left out.
+        console: where progress goes.
+
+    Raises:
+        TableError: nothing has been imported.
+    """
+    day = as_of or default_as_of(home, config.data)
+    digest = hashlib.sha256()
+    for name in TABLES:
+        digest.update(digest_file(home / "tables" / f"{name}.parquet").encode())
+    return RunFolder(home, f"{day:%Y%m%d}-{digest.hexdigest()[:8]}", day, console)
+
+
+def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
+    """Runs a chain in a run folder, alone; a publish whose snapshot has gone is done again.
+
+    Raises:
+        RunError: another job is at work in this home folder, or a stage failed.
+    """
+    with _alone(run.home):
+        records = run.execute(stages)
+        if stages and stages[-1].name == "publish" and not published(run):
+            run.forget("publish")
+            records = run.execute(stages)
+        return records
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    folder = home / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written ({error}); mend its rights or give another --home"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{folder}: another job is at work here; wait for it, or give another --home"
+            ) from None
+        yield

@@ -1,0 +1,222 @@
+"""Owns the last stage: from a run's artefacts to one published snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recdata.artefacts import read_artefact
+from recdata.config import DataConfig
+from recdata.errors import SnapshotError
+from recdata.releases import Releases
+from recdata.runs import RunFolder, Stage, StageContext, digest_file
+from recdata.snapshot import (
+    CandidateRecord,
+    ForecastRecord,
+    ItemRecord,
+    Manifest,
+    RankedList,
+    SnapshotWriter,
+    UserRecord,
+)
+
+MANIFEST_NAME = "published.json"
+CATEGORY_SEPARATOR = " > "
+INPUTS = (
+    "users.parquet",
+    "items.parquet",
+    "purchases.parquet",
+    "user_factors.npy",
+    "item_factors.npy",
+    "similar_rows.npy",
+    "similar_scores.npy",
+    "popularity.parquet",
+    "ranked_rows.npy",
+    "ranked_scores.npy",
+    "ranked_sources.npy",
+    "forecast_daily.parquet",
+    "selection.parquet",
+    "evaluation.json",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Artefacts:
+    """Where a run's artefacts lie; each is read when its section is written, and let go after."""
+
+    run: RunFolder
+
+    def table(self, name: str) -> pl.DataFrame:
+        return read_artefact(self.run.resolve(f"{name}.parquet"), name)
+
+    def array(self, name: str) -> NDArray[np.generic]:
+        loaded: NDArray[np.generic] = np.load(self.run.resolve(f"{name}.npy"), mmap_mode="r")
+        return loaded
+
+
+def publish_stage(data: DataConfig, *, now: datetime | None = None) -> Stage:
+    """Returns the stage that writes, checks and activates the snapshot of a run.
+
+    Args:
+        data: its currency is written into the snapshot.
+        now: the manifest's created_at; the moment of the call where left out.
+    """
+
+    def work(context: StageContext) -> Mapping[str, object]:
+        created_at = now or datetime.now(UTC)
+        manifest = Releases(context.run.home).publish(
+            lambda writer: write_snapshot(writer, context.run, currency=data.currency, created_at=created_at)
+        )
+        context.target(MANIFEST_NAME).write_bytes(msgspec.json.encode(manifest))
+        return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
+
+    return Stage("publish", 1, INPUTS, (MANIFEST_NAME,), work, data)
+
+
+def published(run: RunFolder) -> bool:
+    """Returns whether the snapshot that the run published can still be read."""
+    try:
+        manifest = msgspec.json.decode(run.resolve(MANIFEST_NAME).read_bytes(), type=Manifest)
+        Releases(run.home).activate(manifest.snapshot_id)
+    except (OSError, msgspec.DecodeError, SnapshotError):
+        return False
+    return True
+
+
+def write_snapshot(
+    writer: SnapshotWriter, run: RunFolder, *, currency: str, created_at: datetime
+) -> Manifest:
+    """Writes every section of a run's snapshot and returns the manifest.
+
+    Raises:
+        RunError: an artefact is missing.
+        PublishError: the disk refuses.
+    """
+    artefacts = _Artefacts(run)
+    items = artefacts.table("items")
+    writer.write_arrays(
+        {
+            "item_factors": artefacts.array("item_factors"),
+            "similar_rows": artefacts.array("similar_rows"),
+            "similar_scores": artefacts.array("similar_scores"),
+            "sellable": _sellable(items),
+            "price": items["price"].fill_null(float("nan")).to_numpy(),
+        }
+    )
+    writer.write_items(_item_records(items))
+    writer.write_categories(category_rows(items["category"]))
+    del items
+    writer.write_users(_user_records(artefacts))
+    writer.write_lists(_ranked_lists(artefacts.table("popularity")))
+    writer.write_forecasts(_forecasts(artefacts.table("forecast_daily")))
+    writer.write_candidates(_candidates(artefacts.table("selection")))
+    return writer.finish(
+        as_of=run.as_of,
+        created_at=created_at,
+        currency=currency,
+        metrics=_metrics(run.resolve("evaluation.json")),
+        lineage={"run_id": run.run_id, "events": digest_file(run.resolve("tables:events"))},
+    )
+
+
+def category_rows(categories: pl.Series) -> dict[str, NDArray[np.int32]]:
+    """Returns, for each category path at any depth, the ascending rows of its items and those below it.
+
+    Args:
+        categories: `(n_items,)` paths "A > B > C"; the position is the item_row.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, path in enumerate(categories):
+        parts = path.split(CATEGORY_SEPARATOR) if path else []
+        for depth in range(1, len(parts) + 1):
+            rows.setdefault(CATEGORY_SEPARATOR.join(parts[:depth]), []).append(row)
+    return {path: np.array(members, np.int32) for path, members in rows.items()}
+
+
+def _sellable(items: pl.DataFrame) -> NDArray[np.bool_]:
+    flags = items.select((pl.col("status") == "active") & (pl.col("stock").is_null() | (pl.col("stock") > 0)))
+    return flags.to_series().to_numpy()
+
+
+def _item_records(items: pl.DataFrame) -> Iterator[ItemRecord]:
+    columns = ("item_id", "title", "category", "brand", "price", "stock", "status", "launched_on")
+    for row in items.select(columns).iter_rows(named=True):
+        row["brand"] = row["brand"] or ""
+        yield ItemRecord(**row)
+
+
+def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
+    users = artefacts.table("users")["user_id"]
+    factors, ranked = artefacts.array("user_factors"), artefacts.array("ranked_rows")
+    scores, sources = artefacts.array("ranked_scores"), artefacts.array("ranked_sources")
+    bought = (
+        artefacts.table("purchases")
+        .lazy()
+        .filter(pl.col("quantity") > 0)
+        .select("user_row", "item_row")
+        .unique()
+        .sort("user_row", "item_row")
+        .collect()
+    )
+    bought_items = bought["item_row"].to_numpy()
+    ends = np.searchsorted(bought["user_row"].to_numpy(), np.arange(len(users) + 1))
+    for row, user_id in enumerate(users):
+        size = int(np.count_nonzero(ranked[row] >= 0))
+        yield (
+            user_id,
+            UserRecord(
+                user_row=row,
+                tier=0,
+                factors=factors[row],
+                purchased_rows=bought_items[ends[row] : ends[row + 1]],
+                ranked_rows=ranked[row, :size],
+                ranked_scores=scores[row, :size],
+                ranked_sources=sources[row, :size],
+            ),
+        )
+
+
+def _ranked_lists(popularity: pl.DataFrame) -> dict[tuple[str, int, str, str, str], RankedList]:
+    keys = ["kind", "window_days", "category", "channel", "region"]
+    lists = {}
+    ordered = popularity.sort([*keys, "rank"])
+    for key, part in ordered.group_by(keys, maintain_order=True):
+        kind, window_days, category, channel, region = key
+        lists[str(kind), int(window_days), str(category), str(channel), str(region)] = RankedList(
+            rows=part["item_row"].to_numpy(),
+            scores=part["score"].to_numpy(),
+            buyers=part["buyers"].to_numpy(),
+        )
+    return lists
+
+
+def _forecasts(daily: pl.DataFrame) -> dict[tuple[str, str], ForecastRecord]:
+    ordered = daily.sort("level", "key", "day")
+    mean, q10, q90 = (ordered[name].to_numpy() for name in ("mean", "q10", "q90"))
+    heads = ordered.with_row_index("at").group_by("level", "key", maintain_order=True)
+    spans = heads.agg(pl.col("at").first(), pl.len(), pl.col("day").first(), pl.col("method").first())
+    forecasts = {}
+    for level, key, at, length, day, method in spans.iter_rows():
+        part = slice(at, at + length)
+        forecasts[level, key] = ForecastRecord(day, method, mean[part], q10[part], q90[part])
+    return forecasts
+
+
+def _candidates(selection: pl.DataFrame) -> Iterator[CandidateRecord]:
+    fields = CandidateRecord.__struct_fields__
+    for row in selection.sort("rank").select(fields).iter_rows(named=True):
+        for name in ("components", "reasons_zh", "reasons_en"):
+            row[name] = msgspec.json.decode(row[name])
+        yield CandidateRecord(**row)
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    metrics: dict[str, float] = msgspec.json.decode(path.read_bytes()).get("headline", {})
+    return metrics
