@@ -1,0 +1,95 @@
+"""Owns what every answer has in common: its info, its language, and reading the filters of a request."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from recdata.snapshot.records import MAX_ID_BYTES, Int32s
+from recsvc.errors import InvalidFieldError, UnknownNameError
+from recsvc.retrieval import NONE, Segment
+from recsvc.serving import Generation
+from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, ItemFilter, Language
+
+MAX_EXCLUDED_ITEMS = 1000
+
+_PROCESS = base64.urlsafe_b64encode(os.urandom(9)).decode()
+_ANSWERS = itertools.count(1)
+
+
+def answer_info(generation: Generation, degradations: Sequence[Degradation] = ()) -> AnswerInfo:
+    """Returns an answer's info with an attribution token of its own: process, then answer."""
+    return AnswerInfo(
+        snapshot_id=generation.snapshot_id,
+        attribution_token=f"{_PROCESS}.{next(_ANSWERS):x}",
+        degraded=bool(degradations),
+        degradations=degradations,
+    )
+
+
+def language_of(asked: Language.ValueType, generation: Generation) -> Language.ValueType:
+    """Returns the language to word an answer in; one that this version does not know means the default."""
+    return asked if asked in {Language.LANGUAGE_ZH, Language.LANGUAGE_EN} else generation.default_language
+
+
+def check_names(**names: str) -> None:
+    """Checks that no id or name is longer than the snapshot could hold.
+
+    Raises:
+        InvalidFieldError: one is.
+    """
+    for field, value in names.items():
+        # A character is four bytes at most, so most names need no encoding to be counted.
+        if 4 * len(value) > MAX_ID_BYTES and (length := len(value.encode())) > MAX_ID_BYTES:
+            raise InvalidFieldError(field, f"{field} has {length} bytes; at most {MAX_ID_BYTES} are allowed")
+
+
+def excluded_rows(filter_: ItemFilter, generation: Generation) -> Int32s:
+    """Returns the rows that a filter leaves out, ascending; ids that are not known are ignored.
+
+    Raises:
+        InvalidFieldError: more ids than are allowed.
+    """
+    ids = filter_.exclude_item_ids
+    if not ids:
+        return NONE
+    if len(ids) > MAX_EXCLUDED_ITEMS:
+        raise InvalidFieldError(
+            "filter.exclude_item_ids",
+            f"filter.exclude_item_ids has {len(ids)} ids; at most {MAX_EXCLUDED_ITEMS} are allowed",
+        )
+    rows = {generation.snapshot.item_row(item_id) for item_id in ids}
+    return np.array(sorted(row for row in rows if row is not None), np.int32)
+
+
+def category_rows(category: str, field: str, generation: Generation) -> Int32s | None:
+    """Returns the rows of a category, or None for the whole shop ("").
+
+    Raises:
+        UnknownNameError: the snapshot does not know the category.
+    """
+    if not category:
+        return None
+    rows = generation.snapshot.category_rows(category)
+    if rows is None:
+        raise UnknownNameError(
+            f"{field} {category!r} is not in snapshot {generation.snapshot_id}; "
+            'give the whole path, parts joined by " > "',
+            reason="CATEGORY_NOT_FOUND",
+            field=field,
+            metadata={"category": category, "snapshot_id": generation.snapshot_id},
+        )
+    return rows
+
+
+def no_list(segment: Segment) -> Degradation:
+    """Returns the degradation of a segment without a list of its own."""
+    return Degradation(
+        reason=DegradationReason.DEGRADATION_REASON_NO_LIST_FOR_SEGMENT,
+        detail=f"no list of category {segment.category!r}, channel {segment.channel!r}, "
+        f"region {segment.region!r}; a wider one took its place",
+    )

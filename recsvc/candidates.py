@@ -1,0 +1,83 @@
+"""Owns finding selection candidates by category, action and stage."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recdata.snapshot import CandidateRecord, Snapshot
+from recsvc.v1.common_pb2 import Language
+from recsvc.v1.selection_service_pb2 import Candidate, LifecycleStage, ScoreComponent, SelectionAction
+from recsvc.wire import item_message, money
+
+
+def action_of(name: str) -> SelectionAction.ValueType:
+    """Returns the action of a record's word; an unknown word is UNSPECIFIED."""
+    value = SelectionAction.DESCRIPTOR.values_by_name.get(f"SELECTION_ACTION_{name.upper()}")
+    return (
+        SelectionAction.SELECTION_ACTION_UNSPECIFIED if value is None else SelectionAction.Value(value.name)
+    )
+
+
+def stage_of(name: str) -> LifecycleStage.ValueType:
+    """Returns the stage of a record's word; an unknown word is UNSPECIFIED."""
+    value = LifecycleStage.DESCRIPTOR.values_by_name.get(f"LIFECYCLE_STAGE_{name.upper()}")
+    return LifecycleStage.LIFECYCLE_STAGE_UNSPECIFIED if value is None else LifecycleStage.Value(value.name)
+
+
+class CandidateIndex:
+    """Which ranks match which filter; three small arrays over all candidates of a snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        count = snapshot.manifest.counts.get("candidates", 0)
+        records = [snapshot.candidate(rank) for rank in range(1, count + 1)]
+        known = [record for record in records if record is not None]
+        self._rows = np.fromiter((record.item_row for record in known), np.int32, len(known))
+        self._actions = np.fromiter((action_of(record.action) for record in known), np.uint8, len(known))
+        self._stages = np.fromiter((stage_of(record.stage) for record in known), np.uint8, len(known))
+
+    def ranks(
+        self,
+        *,
+        category_rows: NDArray[np.int32] | None,
+        action: SelectionAction.ValueType,
+        stage: LifecycleStage.ValueType,
+    ) -> NDArray[np.int64]:
+        """Returns the ranks that match, ascending; rank 1 is the best.
+
+        Args:
+            category_rows: item rows of the category asked for; None for all.
+            action: UNSPECIFIED for any.
+            stage: UNSPECIFIED for any.
+        """
+        keep = np.ones(self._rows.size, np.bool_)
+        if category_rows is not None:
+            keep &= np.isin(self._rows, category_rows)
+        if action:
+            keep &= self._actions == action
+        if stage:
+            keep &= self._stages == stage
+        return np.flatnonzero(keep) + 1
+
+
+def candidate_message(record: CandidateRecord, snapshot: Snapshot, language: Language.ValueType) -> Candidate:
+    """Returns one candidate as its message."""
+    currency = snapshot.manifest.currency
+    return Candidate(
+        rank=record.rank,
+        item=item_message(snapshot.item(record.item_row), currency),
+        action=action_of(record.action),
+        stage=stage_of(record.stage),
+        score=record.score,
+        trend=record.trend,
+        demand=record.demand,
+        demand_q10=record.demand_q10,
+        demand_q90=record.demand_q90,
+        recent_sales=record.recent_sales,
+        revenue_at_stake=money(record.revenue_at_stake, currency),
+        repurchase_rate=record.repurchase_rate,
+        order_value=money(record.order_value, currency),
+        price_band=record.price_band,
+        components=[ScoreComponent(name=name, value=value) for name, value in record.components.items()],
+        reasons=record.reasons_zh if language == Language.LANGUAGE_ZH else record.reasons_en,
+    )

@@ -1,0 +1,88 @@
+"""Owns how an error becomes a gRPC status: the request errors, and the one table of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from recdata.errors import RecsvcError
+
+DOMAIN = "recsvc"
+
+
+class RequestError(RecsvcError):
+    """Base of the errors that are the caller's to mend.
+
+    Args:
+        message: what is wrong and what to do.
+        reason: the machine-readable reason, UPPER_SNAKE_CASE.
+        field: the request field at fault.
+        metadata: what else the caller may want to read, by name.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, field: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+        self.metadata = dict(metadata or {})
+
+
+class InvalidFieldError(RequestError):
+    """A request field holds a value that no snapshot could answer, or that this one no longer can."""
+
+    def __init__(self, field: str, message: str, *, reason: str = "INVALID_FIELD") -> None:
+        super().__init__(message, reason=reason, field=field)
+
+
+class UnknownNameError(RequestError):
+    """A request names an item, category or forecast that the serving snapshot does not know."""
+
+
+#: Which status an error ends in; the first class that fits counts. Whatever fits none is a defect of ours.
+CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
+    (InvalidFieldError, grpc.StatusCode.INVALID_ARGUMENT),
+    (UnknownNameError, grpc.StatusCode.NOT_FOUND),
+    (Exception, grpc.StatusCode.INTERNAL),
+)
+
+
+def code_of(error: Exception) -> grpc.StatusCode:
+    """Returns the status code that an error ends in."""
+    return next(code for kind, code in CODES if isinstance(error, kind))
+
+
+def status_of(error: Exception) -> Status:
+    """Returns the google.rpc.Status of an error, with details; a defect's own words stay in the log."""
+    code = code_of(error)
+    if not isinstance(error, RequestError):
+        return Status(
+            code=code.value[0],
+            message="the server failed to answer; its log has the reason",
+            details=[_packed(ErrorInfo(reason="INTERNAL", domain=DOMAIN))],
+        )
+    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        violation = BadRequest.FieldViolation(field=error.field, description=str(error))
+        details.append(BadRequest(field_violations=[violation]))
+    return Status(code=code.value[0], message=str(error), details=[_packed(detail) for detail in details])
+
+
+def abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+    """Ends the call with the error's status; grpc leaves the handler by an exception of its own."""
+    context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError from error  # abort_with_status never returns
+
+
+def _packed(detail: Message) -> Any:
+    packed = Any()
+    packed.Pack(detail)
+    return packed
