@@ -1,0 +1,160 @@
+"""Owns `[selection]`: every key that decides features, score, action, back-test and report."""
+
+from __future__ import annotations
+
+import math
+
+from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
+
+
+class FeaturesConfig(RoomConfig, frozen=True):
+    """`[selection.features]`: the windows that look back from an origin, and how thin figures are shrunk."""
+
+    # Days of the recent window: recent sales, and the newer side of the trend; 1 or more.
+    recent_days: PositiveInt = 28
+    # Days of the base window: buyers, order value, promotion share; 1 or more.
+    base_days: PositiveInt = 84
+    # Days of the long window: repurchase and yearly sales; 1 or more.
+    long_days: PositiveInt = 365
+    # Orders added on both sides of the trend's ratio, so that few orders make no big trend; above 0.
+    trend_prior_orders: PositiveFloat = 5.0
+    # Days an item must have been on sale before the recent window to have a trend; 1 or more.
+    trend_min_days: PositiveInt = 14
+    # A buyer counts as coming back when the same item is bought again within so many days; 1 or more.
+    repurchase_days: PositiveInt = 56
+    # Buyers' worth of weight that the category's repurchase rate has in an item's; 0 or more.
+    repurchase_prior_buyers: NonNegativeFloat = 20.0
+    # Orders' worth of weight that the shop's order value has in an item's; 0 or more.
+    order_value_prior_orders: NonNegativeFloat = 10.0
+    # Path depth of the category inside which items are compared ("A > B" is 2); 1 or more.
+    category_depth: PositiveInt = 2
+    # An item is of the value band up to this price quantile of its category; 0 to 1.
+    band_value_quantile: Share = 0.25
+    # Of the high band from this quantile on (between the two it is mid); 0 to 1.
+    band_high_quantile: Share = 0.60
+    # Of the premium band from this quantile on; 0 to 1.
+    band_premium_quantile: Share = 0.85
+    # Categories with fewer priced items than this have one band, mid; 1 or more.
+    band_min_items: PositiveInt = 5
+
+    def __post_init__(self) -> None:
+        """Refuses price quantiles out of order."""
+        if not self.band_value_quantile <= self.band_high_quantile <= self.band_premium_quantile:
+            raise ValueError("band quantiles must rise: value <= high <= premium")
+
+
+class LifecycleConfig(RoomConfig, frozen=True):
+    """`[selection.lifecycle]`: where one stage of an item's life ends and the next begins."""
+
+    # An item younger than this many days is in its launch; 1 or more.
+    launch_days: PositiveInt = 56
+    # An item without a sale for this many days is dead; 1 or more.
+    dead_days: PositiveInt = 84
+    # Growth or decline needs at least this change of the order rate (0.15 = 15%); 0 or more.
+    min_change: NonNegativeFloat = 0.15
+    # and at least this many standard errors of it; 0 or more.
+    min_z: NonNegativeFloat = 1.64
+    # Seasonal: the coming weeks sold at least this many times the yearly average a year ago; above 1.
+    season_ratio: PositiveFloat = 2.5
+    # and had at least this many orders then; 1 or more.
+    season_min_orders: PositiveInt = 15
+
+
+class WeightsConfig(RoomConfig, frozen=True):
+    """`[selection.weights]`: what each component weighs in the score; only their proportions matter."""
+
+    # Forecast demand of the horizon in money; 0 or more.
+    demand: NonNegativeFloat = 0.40
+    # Recent sales in money; 0 or more.
+    sales: NonNegativeFloat = 0.30
+    # Distinct buyers; 0 or more.
+    buyers: NonNegativeFloat = 0.10
+    # Growth of the order rate; 0 or more.
+    trend: NonNegativeFloat = 0.10
+    # Share of buyers who come back for the item; 0 or more.
+    repurchase: NonNegativeFloat = 0.05
+    # Value of the orders that contain the item; 0 or more.
+    order_value: NonNegativeFloat = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuses weights that cannot be normalised."""
+        values = [getattr(self, name) for name in self.__struct_fields__]
+        if not all(math.isfinite(value) and value >= 0 for value in values):
+            raise ValueError(f"weights must be finite and 0 or more, found {values}")
+        if sum(values) <= 0:
+            raise ValueError("at least one weight must be above 0")
+
+    def normalised(self) -> dict[str, float]:
+        """Returns component name -> weight; the weights sum to 1."""
+        total = math.fsum(getattr(self, name) for name in self.__struct_fields__)
+        return {name: getattr(self, name) / total for name in self.__struct_fields__}
+
+
+class ActionsConfig(RoomConfig, frozen=True):
+    """`[selection.actions]`: which items are launched, pushed, kept, discounted, dropped."""
+
+    # Push from this quantile of the score inside the category; 0 to 1.
+    push_quantile: Share = 0.90
+    # and only with a forecast of at least this many units over the horizon; 0 or more.
+    push_min_units: NonNegativeFloat = 5.0
+    # An item in its launch is rolled out from this quantile of the score inside the category; 0 to 1.
+    launch_quantile: Share = 0.50
+    # and only with at least this many distinct buyers so far; 0 or more.
+    launch_min_buyers: NonNegativeInt = 3
+    # and not when its order rate already falls by more standard errors than this; usually below 0.
+    launch_min_z: float = -1.64
+    # A declining item below this quantile is dropped, above it discounted; 0 to 1.
+    drop_quantile: Share = 0.25
+    # A slow item (no sale in the recent window) below this quantile is discounted; 0 to 1.
+    slow_quantile: Share = 0.10
+
+
+class BacktestConfig(RoomConfig, frozen=True):
+    """`[selection.backtest]`: how past selections are scored against what was really sold."""
+
+    # How many items are picked in the whole shop; 1 or more.
+    top_k: PositiveInt = 50
+    # How many are picked in each category; 1 or more.
+    category_top_k: PositiveInt = 3
+    # Only categories with at least this many items that sold in the base window are picked in; 1 or more.
+    category_min_items: PositiveInt = 30
+    # An origin needs at least this many days of history; 1 or more.
+    min_history_days: PositiveInt = 28
+    # The headline is over this share of the origins, the latest ones: earlier ones may have tuned weights.
+    held_out_share: Share = 0.5
+    # Bootstrap samples of the interval; 100 or more.
+    bootstrap_samples: PositiveInt = 10_000
+    # Seed of the bootstrap and of the random picks.
+    seed: NonNegativeInt = 20180101
+
+
+class ReportConfig(RoomConfig, frozen=True):
+    """`[selection.report]`: how much the page shows; selection.csv always has every row."""
+
+    # Best picks shown of each category; 1 or more.
+    picks_per_category: PositiveInt = 4
+    # Items to discount or drop shown of each category, most money first; 0 or more.
+    warnings_per_category: NonNegativeInt = 1
+    # Categories shown, most forecast money first; 1 or more.
+    max_categories: PositiveInt = 120
+    # Rows of the list over all categories; 0 or more.
+    overall_picks: NonNegativeInt = 20
+    # Weeks of history in each chart; 1 or more.
+    history_weeks: PositiveInt = 26
+
+
+class SelectionConfig(RoomConfig, frozen=True):
+    """`[selection]`: decisions on items and how they are shown."""
+
+    # Windows and shrinkage.
+    features: FeaturesConfig = FeaturesConfig()
+    # Stages of an item's life.
+    lifecycle: LifecycleConfig = LifecycleConfig()
+    # Weights of the score.
+    weights: WeightsConfig = WeightsConfig()
+    # Thresholds of the actions.
+    actions: ActionsConfig = ActionsConfig()
+    # The back-test.
+    backtest: BacktestConfig = BacktestConfig()
+    # The report.
+    report: ReportConfig = ReportConfig()

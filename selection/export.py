@@ -1,0 +1,89 @@
+"""Owns selection.csv: every row of the selection in a form that Excel opens in Chinese and cannot be tricked by."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+
+from selection.score import COMPONENTS
+from selection.words import ACTION_WORDS, BAND_WORDS, COMPONENT_WORDS, STAGE_WORDS
+
+#: A text cell that starts with one of these is read as a formula (full-width forms by East Asian Excel).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+#: Artefact column -> header.
+HEADERS = {
+    "rank": "排名 Rank",
+    "item_id": "商品编号 Item",
+    "title": "商品 Title",
+    "category": "品类 Category",
+    "brand": "品牌 Brand",
+    "price": "价格 Price",
+    "price_band": "价格带 Price band",
+    "action_zh": "建议",
+    "action": "Action",
+    "stage_zh": "生命周期",
+    "stage": "Stage",
+    "score": "得分 Score",
+    "recent_sales": "近期销量 Recent units",
+    "trend": "趋势 Trend",
+    "demand": "预测销量 Forecast units",
+    "demand_q10": "预测下限 Forecast 10%",
+    "demand_q90": "预测上限 Forecast 90%",
+    "revenue_at_stake": "预测金额 Forecast revenue",
+    "repurchase_rate": "复购率 Repurchase rate",
+    "order_value": "订单价值 Order value",
+    **{f"part_{name}": f"{zh}分 {en} score" for name, (zh, en) in COMPONENT_WORDS.items()},
+    "reasons_zh": "理由",
+    "reasons_en": "Reasons",
+}
+
+
+def write_csv(selection: pl.DataFrame, items: pl.DataFrame, path: Path) -> None:
+    """Writes every row of a SELECTION frame, best first, as UTF-8 with a byte order mark.
+
+    Text cells that a spreadsheet would run as a formula are led by an apostrophe; numbers are numbers.
+    """
+    frame = (
+        selection.join(
+            items.select("item_row", "title", "brand", "price"),
+            on="item_row",
+            how="left",
+            maintain_order="left",
+        )
+        .sort("rank")
+        .with_columns(
+            _translated("action", ACTION_WORDS).alias("action_zh"),
+            _translated("stage", STAGE_WORDS).alias("stage_zh"),
+            _translated("price_band", BAND_WORDS),
+            *(
+                pl.col("components").str.json_path_match(f"$.{name}").cast(pl.Float64).alias(f"part_{name}")
+                for name in COMPONENTS
+            ),
+            _sentences("reasons_zh", "；"),
+            _sentences("reasons_en", "; "),
+            *(pl.col(name).round(4) for name in ("score", "trend", "repurchase_rate")),
+            *(
+                pl.col(name).round(2)
+                for name in ("price", "demand", "demand_q10", "demand_q90", "revenue_at_stake", "order_value")
+            ),
+        )
+        .select(pl.col(name).alias(header) for name, header in HEADERS.items())
+    )
+    _safe(frame).write_csv(path, include_bom=True, line_terminator="\r\n")
+
+
+def _translated(column: str, words: dict[str, tuple[str, str]]) -> pl.Expr:
+    return pl.col(column).replace({key: zh for key, (zh, _) in words.items()})
+
+
+def _sentences(column: str, separator: str) -> pl.Expr:
+    return pl.col(column).str.json_decode(pl.List(pl.String)).list.join(separator)
+
+
+def _safe(frame: pl.DataFrame) -> pl.DataFrame:
+    text = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    starts = "|".join(re.escape(start) for start in FORMULA_STARTS)
+    return frame.with_columns(pl.col(text).str.replace(f"^({starts})", "'$1"))

@@ -1,0 +1,318 @@
+"""Owns the features of an item at an origin: everything the score, the action and the reasons rest on."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from selection.config import FeaturesConfig, LifecycleConfig
+from selection.history import Tables, horizon_days, known_at
+from selection.lifecycle import stage_expression
+
+#: The features, one row an item that was sellable at the origin, sorted by item_row. Money is in the
+#: currency of the tables; rates and shares are 0..1. Nullable: price, age_days, days_since_sale, season_ratio.
+FEATURES = {
+    "item_row": pl.Int32,
+    "item_id": pl.String,
+    "category": pl.String,
+    "group": pl.String,  # the category at the depth inside which items are compared
+    "price": pl.Float64,
+    "price_band": pl.String,  # premium, high, mid, value; "" without a price
+    "age_days": pl.Int32,
+    "days_since_sale": pl.Int32,
+    "units_recent": pl.Float64,
+    "revenue_recent": pl.Float64,
+    "orders_recent": pl.Float64,
+    "units_base": pl.Float64,
+    "revenue_base": pl.Float64,
+    "orders_base": pl.Float64,
+    "revenue_long": pl.Float64,
+    "buyers": pl.Int32,  # distinct, in the base window
+    "trend": pl.Float64,  # shrunk growth of the order rate, net of the shop's; 0.2 = 20% up
+    "trend_z": pl.Float64,  # in standard errors
+    "season_ratio": pl.Float64,
+    "season_orders": pl.Float64,
+    "repurchase_rate": pl.Float64,
+    "repurchase_usual": pl.Float64,  # the category's
+    "order_value": pl.Float64,
+    "order_value_usual": pl.Float64,  # the shop's
+    "promotion_share": pl.Float64,
+    "demand": pl.Float64,
+    "demand_q10": pl.Float64,
+    "demand_q90": pl.Float64,
+    "demand_value": pl.Float64,  # demand x price
+    "forecast_method": pl.String,  # "" where there was no forecast and the base rate stands in
+    "stage": pl.String,
+}
+
+Z80 = 1.2816  # half-width of an 80% interval in standard deviations
+
+
+def build_features(
+    tables: Tables, origin: date, *, config: FeaturesConfig, lifecycle: LifecycleConfig
+) -> pl.DataFrame:
+    """Returns `FEATURES` at an origin, from days strictly before it and forecasts made at it.
+
+    Returns (negative quantities) are netted from units and revenue. An item without a forecast is given
+    its base-window rate, with Poisson bounds and an empty `forecast_method`.
+    """
+    known = known_at(tables, origin)
+    horizon = horizon_days(known.forecast_totals, origin)
+    sales = known.daily_sales.filter(
+        pl.col("day") >= origin - timedelta(days=config.long_days + 28)
+    ).collect()
+    first_day = known.daily_sales.select(pl.col("day").min()).collect().item()
+    history_days = 0 if first_day is None else (origin - first_day).days
+    depth = config.category_depth
+    frame = known.items.select(
+        "item_row",
+        "item_id",
+        "category",
+        pl.col("category").fill_null("").str.split(" > ").list.head(depth).list.join(" > ").alias("group"),
+        pl.col("price").alias("listed_price"),
+        (pl.lit(origin) - pl.col("launched_on")).dt.total_days().cast(pl.Int32).alias("age_days"),
+    ).sort("item_row")
+    for part in (
+        _sales(sales, origin, config, horizon),
+        _buyers(known.purchases, origin, config),
+        _order_values(known.purchases, origin, config),
+        _repurchase(known.purchases, origin, config),
+        _promotion(sales, known.promoted_days, origin, config),
+    ):
+        frame = frame.join(part, on="item_row", how="left", maintain_order="left")
+    frame = frame.join(_forecasts(known.forecast_totals), on="item_id", how="left", maintain_order="left")
+    counted = ("units", "revenue", "orders")
+    zero = [f"{name}_{window}" for name in counted for window in ("recent", "base")]
+    frame = frame.with_columns(
+        pl.col(*zero, "revenue_long", "season_orders", "yearly_orders", "promotion_share").fill_null(0.0),
+        pl.col("buyers").fill_null(0),
+        pl.coalesce("sold_price", "listed_price").alias("price"),
+    )
+    frame = _trend(frame, config, history_days)
+    frame = _season(frame, config, horizon, history_days)
+    frame = _shrink(frame, config)
+    frame = _demand(frame, config, horizon, history_days)
+    frame = _price_band(frame, config)
+    frame = frame.with_columns(stage_expression(lifecycle, history_days=history_days).alias("stage"))
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in FEATURES.items())
+
+
+def _since(origin: date, days: int) -> pl.Expr:
+    return pl.col("day") >= origin - timedelta(days=days)
+
+
+def _sales(sales: pl.DataFrame, origin: date, config: FeaturesConfig, horizon: int) -> pl.DataFrame:
+    recent, base = _since(origin, config.recent_days), _since(origin, config.base_days)
+    # The trend's older side: the base window's length before the recent window.
+    older = _since(origin, config.recent_days + config.base_days) & ~recent
+    year_ago = origin - timedelta(days=364)  # the same weekday
+    season = pl.col("day").is_between(year_ago, year_ago + timedelta(days=horizon), closed="left")
+    sold = pl.col("quantity") > 0
+    columns = {"units": "quantity", "revenue": "revenue", "orders": "orders"}
+    windows = {"recent": recent, "base": base, "older": older, "long": _since(origin, config.long_days)}
+    lately = sold & _since(origin, 90)
+    return sales.group_by("item_row").agg(
+        *(
+            pl.when(window).then(column).otherwise(0).sum().cast(pl.Float64).alias(f"{name}_{label}")
+            for name, column in columns.items()
+            for label, window in windows.items()
+        ),
+        pl.when(season).then("orders").otherwise(0).sum().cast(pl.Float64).alias("season_orders"),
+        pl.col("orders").sum().cast(pl.Float64).alias("yearly_orders"),
+        (pl.lit(origin) - pl.col("day").filter(sold).max()).dt.total_days().alias("days_since_sale"),
+        pl.coalesce(
+            (pl.col("revenue") / pl.col("quantity")).filter(lately).median(),
+            (pl.col("revenue") / pl.col("quantity")).filter(sold).median(),
+        ).alias("sold_price"),
+    )
+
+
+def _buyers(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
+    lately = purchases.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
+    return lately.group_by("item_row").agg(pl.col("user_row").n_unique().alias("buyers")).collect()
+
+
+def _order_key() -> list[pl.Expr]:
+    """An order without an id is what one shopper bought on one day."""
+    id_ = pl.col("order_id").fill_null("")
+    return [
+        pl.when(id_ == "").then("user_row").otherwise(-1).alias("order_user"),
+        pl.when(id_ == "").then("day").otherwise(None).alias("order_day"),
+        id_.alias("order_key"),
+    ]
+
+
+def _order_values(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
+    key = ["order_key", "order_user", "order_day"]
+    lines = (
+        purchases.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
+        .select("item_row", "revenue", *_order_key())
+        .collect()
+    )
+    lines = lines.with_columns(pl.col("revenue").sum().over(key).alias("order_value"))
+    usual = lines.unique(key).get_column("order_value").mean()
+    prior = config.order_value_prior_orders
+    per_item = (
+        lines.unique([*key, "item_row"])
+        .group_by("item_row")
+        .agg(pl.len().alias("value_orders"), pl.col("order_value").sum().alias("value_sum"))
+    )
+    shop = float(usual) if isinstance(usual, float) else 0.0
+    return per_item.select(
+        "item_row",
+        ((pl.col("value_sum") + prior * shop) / (pl.col("value_orders") + prior)).alias("order_value"),
+        pl.lit(shop).alias("order_value_usual"),
+    )
+
+
+def _repurchase(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
+    """Counts buyers whose whole window after their first purchase lies before the origin, and who came back."""
+    window = timedelta(days=config.repurchase_days)
+    bought = (
+        purchases.filter(_since(origin, config.long_days) & (pl.col("quantity") > 0))
+        .select("item_row", "user_row", "day")
+        .unique()
+    )
+    # Sorted, a pair's first row is its first purchase and the next row, if of the same pair, its second.
+    key = ["item_row", "user_row"]
+    pairs = bought.sort(*key, "day").with_columns(
+        *(pl.col(name).shift(-1).alias(f"next_{name}") for name in (*key, "day")),
+        is_first=pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in key).fill_null(
+            value=True
+        ),
+    )
+    same = pl.all_horizontal(pl.col(name) == pl.col(f"next_{name}") for name in key)
+    return (
+        pairs.filter(pl.col("is_first") & (pl.col("day") + window < origin))
+        .group_by("item_row")
+        .agg(
+            pl.len().alias("watched"),
+            (same & (pl.col("next_day") <= pl.col("day") + window))
+            .fill_null(value=False)
+            .sum()
+            .alias("came_back"),
+        )
+        .collect()
+    )
+
+
+def _promotion(
+    sales: pl.DataFrame, promoted: pl.LazyFrame, origin: date, config: FeaturesConfig
+) -> pl.DataFrame:
+    days = promoted.filter(_since(origin, config.base_days)).select("item_row", "day").unique().collect()
+    lately = sales.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
+    on_promotion = lately.join(days, on=["item_row", "day"], how="semi")
+    total = lately.group_by("item_row").agg(pl.col("quantity").sum().alias("all"))
+    part = on_promotion.group_by("item_row").agg(pl.col("quantity").sum().alias("part"))
+    return total.join(part, on="item_row", how="left").select(
+        "item_row", (pl.col("part").fill_null(0.0) / pl.col("all")).alias("promotion_share")
+    )
+
+
+def _forecasts(totals: pl.DataFrame) -> pl.DataFrame:
+    return (
+        totals.filter(pl.col("level") == "item")
+        .unique("key", keep="first", maintain_order=True)
+        .select(
+            pl.col("key").alias("item_id"),
+            pl.col("mean", "q10", "q90").fill_nan(None).clip(lower_bound=0.0),
+            pl.col("method").alias("forecast_method"),
+        )
+    )
+
+
+def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl.DataFrame:
+    """Adds `trend` = (recent + k) / (expected + k) - 1 and its z, both 0 for an item too young to have one.
+
+    Orders, not units: one order of ten is one event. Expected is the older window's rate times the
+    change of the whole shop, so that a quiet month is not taken for the decline of everything. Given n
+    orders in both windows, the recent ones are binomial with p = expected share under "moved with the
+    shop"; z is the normal score of that.
+    """
+    recent_days, prior = config.recent_days, config.trend_prior_orders
+    age = pl.col("age_days").fill_null(history_days).clip(upper_bound=history_days)
+    older_days = (age - recent_days).clip(0, config.base_days).cast(pl.Float64)
+    recent, older = pl.col("orders_recent"), pl.col("orders_older").fill_null(0.0)
+    has = older_days >= config.trend_min_days
+    full = older_days >= min(config.base_days, history_days - recent_days)
+    change = (recent.filter(full).sum() / recent_days) / (older.filter(full).sum() / older_days.max())
+    frame = frame.with_columns(
+        pl.when(change.is_finite() & (change > 0)).then(change).otherwise(1.0).alias("shop_change")
+    )
+    weight = recent_days * pl.col("shop_change") / older_days
+    expected, n, p = older * weight, recent + older, weight / (1 + weight)
+    z = (recent - n * p) / (n * p * (1 - p)).sqrt()
+    return frame.with_columns(
+        pl.when(has).then((recent + prior) / (expected + prior) - 1).otherwise(0.0).alias("trend"),
+        pl.when(has & (n > 0)).then(z).otherwise(0.0).alias("trend_z"),
+    )
+
+
+def _season(frame: pl.DataFrame, config: FeaturesConfig, horizon: int, history_days: int) -> pl.DataFrame:
+    """Adds `season_ratio`: orders of the coming weeks a year ago over the yearly average of as many days."""
+    usual = pl.col("yearly_orders") * horizon / min(max(history_days, 1), config.long_days + 28)
+    seen = (history_days >= 360) & (usual > 0)
+    return frame.with_columns(
+        pl.when(seen).then(pl.col("season_orders") / usual).otherwise(None).alias("season_ratio")
+    )
+
+
+def _shrink(frame: pl.DataFrame, config: FeaturesConfig) -> pl.DataFrame:
+    """Adds the repurchase rate, shrunk to its category's, itself shrunk to the shop's."""
+    prior = config.repurchase_prior_buyers
+    frame = frame.with_columns(pl.col("watched", "came_back").fill_null(0))
+    watched, back = pl.col("watched"), pl.col("came_back")
+    shop = pl.when(watched.sum() > 0).then(back.sum() / watched.sum()).otherwise(0.0)
+    strength = max(prior, 1e-9)
+    frame = frame.with_columns(shop.alias("shop_rate")).with_columns(
+        (
+            (back.sum().over("group") + strength * pl.col("shop_rate"))
+            / (watched.sum().over("group") + strength)
+        ).alias("repurchase_usual")
+    )
+    shop_value = pl.col("order_value_usual").max().fill_null(0.0)
+    return frame.with_columns(
+        ((back + strength * pl.col("repurchase_usual")) / (watched + strength)).alias("repurchase_rate"),
+        pl.col("order_value").fill_null(shop_value),
+        pl.col("order_value_usual").fill_null(shop_value),
+    )
+
+
+def _demand(frame: pl.DataFrame, config: FeaturesConfig, horizon: int, history_days: int) -> pl.DataFrame:
+    age = pl.col("age_days").fill_null(config.base_days)
+    exposure = age.clip(1, max(1, min(config.base_days, history_days)))
+    rate = (pl.col("units_base").clip(lower_bound=0.0) * horizon / exposure).fill_nan(0.0)
+    mean = pl.coalesce("mean", rate)
+    spread = Z80 * mean.sqrt()
+    frame = frame.with_columns(
+        mean.alias("demand"),
+        pl.coalesce("q10", (mean - spread).clip(lower_bound=0.0)).alias("demand_q10"),
+        pl.coalesce("q90", mean + spread).alias("demand_q90"),
+        pl.when(pl.col("mean").is_null())
+        .then(pl.lit(""))
+        .otherwise("forecast_method")
+        .alias("forecast_method"),
+    )
+    return frame.with_columns((pl.col("demand") * pl.col("price").fill_null(0.0)).alias("demand_value"))
+
+
+def _price_band(frame: pl.DataFrame, config: FeaturesConfig) -> pl.DataFrame:
+    price = pl.col("price")
+    count = price.count().over("group")
+    # The share of the category's priced items that are strictly cheaper.
+    cheaper = (price.rank("min").over("group") - 1) / (count - 1).clip(lower_bound=1)
+    band = (
+        pl.when(price.is_null())
+        .then(pl.lit(""))
+        .when(count < config.band_min_items)
+        .then(pl.lit("mid"))
+        .when(cheaper >= config.band_premium_quantile)
+        .then(pl.lit("premium"))
+        .when(cheaper >= config.band_high_quantile)
+        .then(pl.lit("high"))
+        .when(cheaper >= config.band_value_quantile)
+        .then(pl.lit("mid"))
+        .otherwise(pl.lit("value"))
+    )
+    return frame.with_columns(band.alias("price_band"))

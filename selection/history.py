@@ -1,0 +1,93 @@
+"""Owns what may be known at an origin: tables cut so that no feature can see its own future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from recdata.runs import StageContext
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The artefacts that a selection is made from (schemas: `recdata.artefacts`).
+
+    Attributes:
+        items: ITEMS, in memory.
+        purchases: PURCHASES, lazy.
+        daily_sales: DAILY_SALES, lazy.
+        promoted_days: PROMOTED_DAYS, lazy.
+        forecast_totals: FORECAST_TOTALS, in memory.
+        as_of: the first day that is not in the data.
+    """
+
+    items: pl.DataFrame
+    purchases: pl.LazyFrame
+    daily_sales: pl.LazyFrame
+    promoted_days: pl.LazyFrame
+    forecast_totals: pl.DataFrame
+    as_of: date
+
+
+TABLE_FILES = (
+    "items.parquet",
+    "purchases.parquet",
+    "daily_sales.parquet",
+    "promoted_days.parquet",
+    "forecast_totals.parquet",
+)
+
+
+def read_tables(ctx: StageContext) -> Tables:
+    """Returns the tables of the context's run.
+
+    Raises:
+        RunError: an artefact is missing or has another schema.
+    """
+    from recdata.artefacts import read_artefact, scan_artefact
+
+    return Tables(
+        items=read_artefact(ctx.source("items.parquet"), "items"),
+        purchases=scan_artefact(ctx.source("purchases.parquet"), "purchases"),
+        daily_sales=scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
+        promoted_days=scan_artefact(ctx.source("promoted_days.parquet"), "promoted_days"),
+        forecast_totals=read_artefact(ctx.source("forecast_totals.parquet"), "forecast_totals"),
+        as_of=ctx.run.as_of,
+    )
+
+
+def known_at(tables: Tables, origin: date) -> Tables:
+    """Returns the tables as they stood on the morning of `origin`.
+
+    Sales, purchases and promoted days end the day before; forecasts are those made at the origin. At a
+    past origin (before `as_of`) only items launched before it exist, and what the catalogue says today
+    and may not have said then (price, status, stock) is blank. At `as_of` itself the catalogue is
+    today's, without discontinued items and items whose launch day is still to come.
+    """
+    day = pl.col("day") < origin
+    items = tables.items
+    if origin < tables.as_of:
+        items = items.filter(pl.col("launched_on") < origin).with_columns(
+            price=pl.lit(None, dtype=pl.Float64),
+            status=pl.lit("active"),
+            stock=pl.lit(None, dtype=pl.Int64),
+        )
+    else:
+        launched = pl.col("launched_on").is_null() | (pl.col("launched_on") <= origin)
+        items = items.filter(launched & (pl.col("status").fill_null("active") != "discontinued"))
+    return Tables(
+        items=items,
+        purchases=tables.purchases.filter(day),
+        daily_sales=tables.daily_sales.filter(day),
+        promoted_days=tables.promoted_days.filter(day),
+        forecast_totals=tables.forecast_totals.filter(pl.col("origin") == origin),
+        as_of=origin,
+    )
+
+
+def horizon_days(totals: pl.DataFrame, origin: date) -> int:
+    """Returns the length in days of the forecasts made at `origin`; 28 where there are none."""
+    found = totals.filter(pl.col("origin") == origin).get_column("horizon_days").max()
+    return int(found) if isinstance(found, int) else 28

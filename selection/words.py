@@ -1,0 +1,90 @@
+"""Owns the words of the reports: names of actions, stages, bands and components, money and numbers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Language = Literal["zh", "en"]
+
+ACTION_WORDS = {
+    "push": ("主推", "Push"),
+    "launch": ("上新", "Launch"),
+    "keep": ("保留", "Keep"),
+    "discount": ("促销", "Discount"),
+    "drop": ("淘汰", "Drop"),
+}
+ACTION_MEANINGS = {
+    "push": ("给更多曝光和库存", "give it exposure and stock"),
+    "launch": ("新品已被验证，全面铺开", "a new item that has proved itself: roll it out"),
+    "keep": ("维持现状", "leave as it is"),
+    "discount": ("需求下滑，降价消化", "demand is falling: sell it down"),
+    "drop": ("不再补货，退出", "stop buying it in"),
+}
+STAGE_WORDS = {
+    "launch": ("上市期", "launch"),
+    "growth": ("成长期", "growth"),
+    "mature": ("成熟期", "mature"),
+    "decline": ("衰退期", "decline"),
+    "seasonal": ("季节性", "seasonal"),
+    "dead": ("停滞", "dead"),
+}
+BAND_WORDS = {
+    "premium": ("高端", "premium"),
+    "high": ("中高端", "high"),
+    "mid": ("中端", "mid"),
+    "value": ("平价", "value"),
+    "": ("无价格", "no price"),
+}
+COMPONENT_WORDS = {
+    "demand": ("预测需求", "Forecast demand"),
+    "sales": ("近期销售", "Recent sales"),
+    "buyers": ("购买人数", "Buyers"),
+    "trend": ("趋势", "Trend"),
+    "repurchase": ("复购", "Repurchase"),
+    "order_value": ("订单价值", "Order value"),
+}
+METHOD_WORDS = {
+    "selection": ("选品模型", "Selection score"),
+    "forecast": ("仅预测需求", "Forecast alone"),
+    "bestsellers": ("上期畅销（28天销售额）", "Last period's bestsellers (28 days, revenue)"),
+    "bestsellers_units": ("上期畅销（28天销量）", "Last period's bestsellers (28 days, units)"),
+    "bestsellers_base": ("近84天畅销（销售额）", "Bestsellers of 84 days (revenue)"),
+    "momentum": ("增长最快", "Fastest growth"),
+    "random": ("品类内随机", "Random in category"),
+    "oracle": ("事后最优", "Oracle (hindsight)"),
+}
+METRIC_WORDS = {
+    "precision": ("命中率", "Precision"),
+    "capture": ("价值捕获率", "Value captured"),
+}
+
+_SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "HKD": "HK$", "TWD": "NT$"}
+
+
+def word(table: dict[str, tuple[str, str]], key: str, language: Language) -> str:
+    """Returns the word for a key; a key that has none stands for itself."""
+    return table.get(key, (key, key))[0 if language == "zh" else 1]
+
+
+def money(value: float, currency: str) -> str:
+    """Returns an amount for people: no decimals from 100 on, thousands separated; "-¥3.50" below zero."""
+    symbol = _SYMBOLS.get(currency, f"{currency} ")
+    digits = 0 if abs(value) >= 100 else 2
+    return f"{'-' if round(value, digits) < 0 else ''}{symbol}{abs(value):,.{digits}f}"
+
+
+def count(value: float) -> str:
+    """Returns a number of units for people: one decimal below 10 unless whole, else none."""
+    if abs(value) < 10 and abs(value - round(value)) >= 0.05:
+        return f"{value:.1f}"
+    return f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    """Returns a share as a whole percentage."""
+    return f"{share * 100:.0f}%"
+
+
+def signed_percent(share: float) -> str:
+    """Returns a change as a whole percentage with its sign."""
+    return f"{share * 100:+.0f}%"
