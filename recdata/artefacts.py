@@ -142,6 +142,19 @@ SELECTION = {
     "reasons_en": pl.String,
 }
 
+#: One measure a row. model: bestsellers, own_frequency, als or served. target: all or never_bought. segment: all,
+#: "activity:LEVEL" or "popularity:LEVEL". low and high bound the bootstrap interval, null where there is none.
+EVALUATION = {
+    "model": pl.String,
+    "target": pl.String,
+    "segment": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_users": pl.Int64,
+}
+
 SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "users": USERS,
     "items": ITEMS,
@@ -153,6 +166,7 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "forecast_daily": FORECAST_DAILY,
     "forecast_totals": FORECAST_TOTALS,
     "selection": SELECTION,
+    "evaluation": EVALUATION,
 }
 
 

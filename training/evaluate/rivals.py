@@ -1,0 +1,145 @@
+"""Owns the lists that are judged: bestsellers, own purchase frequency, ALS alone, and what is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.als import AlsModel
+from training.blend import Blend, History, is_member, pair_keys, select_users
+from training.blocks import NO_ITEM, block_rows, in_threads, top_k
+from training.ranking import RankingConfig, rank_for_users
+
+Lists = NDArray[np.int32]
+MODELS = ("bestsellers", "own_frequency", "als", "served")
+TARGETS = ("all", "never_bought")
+FILTER_BLOCK_USERS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """Everything the lists are made from, for the judged shoppers only, known before the test period.
+
+    Attributes:
+        history: pairs bought; user rows are positions among the judged.
+        model: its user factors are those of the judged.
+        blend: learned on the end of the training days.
+    """
+
+    history: History
+    model: AlsModel
+    blend: Blend
+
+    @classmethod
+    def of(cls, users: NDArray[np.int64], history: History, model: AlsModel, blend: Blend) -> Rivals:
+        """Returns the rivals for the given user rows."""
+        chosen = AlsModel(model.user_factors[users], model.item_factors, model.losses)
+        return cls(select_users(history, users), chosen, blend)
+
+    @property
+    def known_keys(self) -> NDArray[np.int64]:
+        """Returns the sorted keys of all pairs bought before."""
+        return pair_keys(self.history.users, self.history.items, self.history.popularity.size)
+
+    def lists(self, k: int, ranking: RankingConfig) -> dict[tuple[str, str], Lists]:
+        """Returns the `(n_users, k)` lists of every model for every target, padded with -1.
+
+        For the target "never_bought" every model leaves out what the shopper had bought, as the server does on
+        request.  A served list that is too short is filled up with bestsellers, as the server does.
+        """
+        known = self.known_keys
+        nothing = np.empty(0, np.int64)
+        lists: dict[tuple[str, str], Lists] = {}
+        served = self._served(ranking)
+        for target, left_out in (("all", nothing), ("never_bought", known)):
+            bestsellers = self._bestsellers(k, left_out)
+            lists["bestsellers", target] = bestsellers
+            lists["own_frequency", target] = self._own_frequency(k, nothing_left=target == "never_bought")
+            lists["als", target] = self._als(k, without_bought=target == "never_bought")
+            lists["served", target] = fill_up(first_allowed(served, k, left_out, self._n_items), bestsellers)
+        return lists
+
+    @property
+    def _n_users(self) -> int:
+        return self.model.user_factors.shape[0]
+
+    @property
+    def _n_items(self) -> int:
+        return self.history.popularity.size
+
+    def _bestsellers(self, k: int, left_out: NDArray[np.int64]) -> Lists:
+        longest = k + int(np.diff(self.history.indptr).max(initial=0)) if left_out.size else k
+        popularity = self.history.popularity
+        order = np.lexsort((np.arange(popularity.size), -popularity))[:longest]
+        order = order[popularity[order] > 0].astype(np.int32)
+        return first_allowed(np.broadcast_to(order, (self._n_users, order.size)), k, left_out, self._n_items)
+
+    def _own_frequency(self, k: int, *, nothing_left: bool) -> Lists:
+        lists = np.full((self._n_users, k), NO_ITEM, np.int32)
+        if nothing_left:
+            return lists
+        history = self.history
+        order = np.lexsort((history.items, history.days_since, -history.days_bought, history.users))
+        users = history.users[order]
+        rank = np.arange(users.size) - history.indptr[users]
+        kept = rank < k
+        lists[users[kept], rank[kept]] = history.items[order][kept]
+        return lists
+
+    def _als(self, k: int, *, without_bought: bool) -> Lists:
+        lists = np.full((self._n_users, k), NO_ITEM, np.int32)
+        pool = np.flatnonzero(self.model.item_factors.any(axis=1))
+        if not pool.size:
+            return lists
+        place = np.full(self._n_items, NO_ITEM)
+        place[pool] = np.arange(pool.size)
+        vectors = np.ascontiguousarray(self.model.item_factors[pool].T)
+        size = block_rows(pool.size)
+
+        def block(start: int) -> tuple[int, Lists]:
+            scores = self.model.user_factors[start : start + size] @ vectors
+            if without_bought:
+                pairs = slice(*self.history.indptr[[start, min(start + size, self._n_users)]])
+                places = place[self.history.items[pairs]]
+                scores[(self.history.users[pairs] - start)[places != NO_ITEM], places[places != NO_ITEM]] = -np.inf
+            best, values = top_k(scores, k)
+            return start, np.where(np.isfinite(values), pool[best], NO_ITEM).astype(np.int32)
+
+        for start, rows in in_threads(block, range(0, self._n_users, size), threads=0):
+            lists[start : start + size, : rows.shape[1]] = rows
+        lists[~self.model.user_factors.any(axis=1)] = NO_ITEM
+        return lists
+
+    def _served(self, ranking: RankingConfig) -> Lists:
+        sellable = np.ones(self._n_items, bool)
+        blocks = rank_for_users(self.history, self.model, self.blend, sellable, ranking)
+        return np.concatenate([block.rows for block in blocks])
+
+
+def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: int) -> Lists:
+    """Returns each list's first k items whose (position, item) key is not in the sorted `left_out`."""
+    n_users, length = lists.shape
+    kept = np.full((n_users, k), NO_ITEM, np.int32)
+    for start in range(0, n_users, FILTER_BLOCK_USERS):
+        block = lists[start : start + FILTER_BLOCK_USERS]
+        users = np.arange(start, start + len(block))
+        keys = pair_keys(users[:, None], block, n_items)
+        allowed = (block != NO_ITEM) & ~is_member(keys, left_out)
+        rank = np.cumsum(allowed, axis=1) - 1
+        inside, column = np.nonzero(allowed & (rank < k))
+        kept[start + inside, rank[inside, column]] = block[inside, column]
+    del length
+    return kept
+
+
+def fill_up(lists: Lists, fallback: Lists) -> Lists:
+    """Returns the lists with their empty places taken by the fallback's items that they do not hold yet."""
+    filled = lists.copy()
+    for user in np.flatnonzero((lists == NO_ITEM).any(axis=1)):
+        own = lists[user][lists[user] != NO_ITEM]
+        more = fallback[user][(fallback[user] != NO_ITEM) & ~np.isin(fallback[user], own)]
+        whole = np.concatenate([own, more])[: lists.shape[1]]
+        filled[user, : whole.size] = whole
+    return filled
