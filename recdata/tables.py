@@ -1,7 +1,7 @@
 """Owns the input tables below `home/tables`: their columns, what each may hold, and how a room reads one.
 
-Import (`recdata.importing`) is the only writer. A reader gets the declared columns in the declared order, with
-types checked; extra event columns that a retailer sends are left out at import and named in its report.
+Import (`recdata.importing`) is the only writer. A reader gets the declared columns in the declared order
+with types checked; extra event columns that a retailer sends are left out at import and named in its report.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Column:
         past: the time may not lie after the moment of the import.
         allowed: the values it may have; empty means any.
         minimum: least value, None for no bound.
+        above_minimum: the value must be greater than `minimum`, not equal.
         maximum: greatest value, None for no bound.
         default: stands where the source has no value, None for null.
     """
@@ -49,6 +50,7 @@ class Column:
     past: bool = False
     allowed: tuple[str, ...] = ()
     minimum: float | None = None
+    above_minimum: bool = False
     maximum: float | None = None
     default: str | float | None = None
 
@@ -96,7 +98,7 @@ EVENTS: Final = TableSchema(
         Column(name="event_type", dtype=pl.String, required=True, allowed=EVENT_TYPES),
         Column(name="event_time", dtype=TIME, required=True, past=True),
         # Units of the item, above zero also for a return.
-        Column(name="quantity", dtype=pl.Float64, minimum=0.0, default=1.0),
+        Column(name="quantity", dtype=pl.Float64, minimum=0.0, above_minimum=True, default=1.0),
         # Net price of one unit after every discount, in the config's currency.
         Column(name="unit_price", dtype=pl.Float64, minimum=0.0),
         Column(name="order_id", dtype=pl.String, is_id=True),

@@ -89,7 +89,7 @@ def default_as_of(home: Path, data: DataConfig) -> date:
 
 
 def scan_events(home: Path, data: DataConfig, *, as_of: date) -> pl.LazyFrame:
-    """Returns the events before `as_of` with their business `day` (Date); channel and region without nulls."""
+    """Returns the events before `as_of` with their business `day`; channel and region are never null."""
     zone = ZoneInfo(data.business_timezone)
     midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=zone).astimezone(UTC)
     return (
@@ -209,7 +209,7 @@ def prepare_behaviour(events: pl.LazyFrame, users: pl.DataFrame, items: pl.DataF
 
 
 def prepare_daily_sales(purchases: pl.DataFrame) -> pl.DataFrame:
-    """Returns the daily_sales artefact; returns lower quantity and revenue, buyers and orders count purchases."""
+    """Returns the daily_sales artefact: net quantity and revenue, but buyers and orders of purchases only."""
     bought = pl.col("quantity") > 0
     return (
         purchases.lazy()
