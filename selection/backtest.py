@@ -15,7 +15,17 @@ from selection.features import build_features
 from selection.history import Tables, horizon_days
 from selection.score import Floats, best_first
 from selection.select import score_features
-from selection.summary import BACKTEST, METHODS, SCOPES, summarise
+from selection.summary import BACKTEST, METHODS, SCOPES, print_backtest, summarise
+
+__all__ = [
+    "Candidates",
+    "backtest_origins",
+    "candidates_at",
+    "print_backtest",
+    "realised_revenue",
+    "run_backtest",
+    "score_picks",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +159,7 @@ def score_picks(candidates: Candidates, config: BacktestConfig) -> list[dict[str
 
 
 def _picks(candidates: Candidates, scores: Floats, scope: str, config: BacktestConfig) -> NDArray[np.intp]:
-    order = best_first(scores, candidates.item_ids)
+    order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
     if scope == "shop":
         return order[: config.top_k]
     order = order[candidates.eligible[order]]
@@ -158,4 +168,5 @@ def _picks(candidates: Candidates, scores: Floats, scope: str, config: BacktestC
     starts = np.r_[0, np.flatnonzero(np.diff(group[by_group])) + 1] if len(order) else np.array([], dtype=int)
     sizes = np.diff(np.r_[starts, len(order)])
     place = np.arange(len(order)) - np.repeat(starts, sizes)
-    return order[by_group[place < config.category_top_k]]
+    chosen: NDArray[np.intp] = order[by_group[place < config.category_top_k]]
+    return chosen

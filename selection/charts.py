@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from selection.words import count, percent
 
 WIDTH, HEIGHT = 380, 138
-LEFT, RIGHT, TOP, BOTTOM = 34, 4, 14, 20
+LEFT, RIGHT, TOP, BOTTOM = 34, 4, 18, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,16 @@ def item_chart(history: Sequence[Week], forecast: Sequence[Week]) -> Markup:
         month = week.start.month
     if history and forecast:
         x_now = _n(LEFT + len(history) * step)
-        parts.append(f'<line class="now" x1="{x_now}" x2="{x_now}" y1="{TOP - 6}" y2="{TOP + plot_height}"/>')
-    parts.append('<text class="un" lang="zh" x="0" y="9">件/周</text>')
-    parts.append('<text class="un" lang="en" x="0" y="9">units/week</text>')
+        parts.append(f'<line class="now" x1="{x_now}" x2="{x_now}" y1="{TOP}" y2="{TOP + plot_height}"/>')
+    parts.append(f'<text lang="zh" x="{LEFT}" y="10">件/周</text>')
+    parts.append(f'<text lang="en" x="{LEFT}" y="10">units/week</text>')
     sold = sum(week.units for week in history)
     expected = sum(week.units for week in forecast)
     label = (
-        f"近 {len(history)} 周每周销量，共 {count(sold)} 件；未来 {len(forecast)} 周预测 {count(expected)} 件 / "
+        f"近 {len(history)} 周共售出 {count(sold)} 件；未来 {len(forecast)} 周预测 {count(expected)} 件 / "
         f"{len(history)} weeks sold {count(sold)}; {len(forecast)} weeks forecast {count(expected)}"
     )
-    return Markup(
+    return Markup(  # noqa: S704 - numbers, dates and the escaped label
         f'<svg class="ic" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg>"
     )
@@ -112,17 +112,18 @@ def interval_chart(bars: Sequence[Bar], label: str) -> Markup:
     for position, bar in enumerate(bars):
         y = 6 + position * row
         kind = "f s" if bar.strong else "h"
+        width_px, right_px = max(x(bar.value) - left, 0.5), max(x(bar.high), x(bar.value)) + 6
         shown = f"{percent(bar.value)} ({percent(bar.low)}–{percent(bar.high)})"
         parts.append(
             f'<text class="bl" lang="zh" x="{left - 8}" y="{y + 15}">{escape(bar.label_zh)}</text>'
             f'<text class="bl" lang="en" x="{left - 8}" y="{y + 15}">{escape(bar.label_en)}</text>'
-            f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{_n(max(x(bar.value) - left, 0.5))}" height="16">'
+            f'<rect class="{kind}" x="{left}" y="{y + 3}" width="{_n(width_px)}" height="16">'
             f"<title>{shown}</title></rect>"
             f'<path class="w" d="M{_n(x(bar.low))} {y + 11}H{_n(x(bar.high))}'
             f'M{_n(x(bar.low))} {y + 7}v8M{_n(x(bar.high))} {y + 7}v8"/>'
-            f'<text class="bv" x="{_n(max(x(bar.high), x(bar.value)) + 6)}" y="{y + 15}">{percent(bar.value)}</text>'
+            f'<text class="bv" x="{_n(right_px)}" y="{y + 15}">{percent(bar.value)}</text>'
         )
-    return Markup(
+    return Markup(  # noqa: S704 - numbers and escaped labels
         f'<svg class="bc" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
         f"{''.join(parts)}</svg>"
     )

@@ -1,7 +1,141 @@
-"""Owns the room's verbs."""
+"""Owns the selection's verbs: `select` shows the candidates of a run, `report` makes its page."""
 
 from __future__ import annotations
 
-import click
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
 
-commands: list[click.Command] = []
+import click
+import msgspec
+import polars as pl
+from rich.table import Table
+
+from recdata.artefacts import read_artefact, scan_artefact
+from recdata.cli import Door, pass_door
+from recdata.config import DataConfig, load_config
+from recdata.errors import RunError
+from recdata.runs import RunFolder
+from selection.actions import ACTIONS
+from selection.config import SelectionConfig
+from selection.stages import backtest_stage, report_stage, select_stage
+from selection.summary import print_backtest
+from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What both verbs work with."""
+
+    run: RunFolder
+    config: SelectionConfig
+    data: DataConfig
+
+
+@click.command()
+@click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
+@click.option("--action", type=click.Choice(ACTIONS), help="Show items with this action only.")
+@click.option("--category", help="Show this category and those below it, as 'A > B'.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show.")
+@pass_door
+def select(door: Door, run_id: str | None, action: str | None, category: str | None, limit: int) -> None:
+    """Score every item of a run, choose actions, back-test them, and show the best."""
+    room = _open(door, run_id)
+    room.run.execute([select_stage(room.config, room.data), backtest_stage(room.config)])
+    rows = scan_artefact(room.run.resolve("selection.parquet"), "selection")
+    if action is not None:
+        rows = rows.filter(pl.col("action") == action)
+    if category is not None:
+        inside = (pl.col("category") == category) | pl.col("category").str.starts_with(f"{category} > ")
+        rows = rows.filter(inside)
+    titles = scan_artefact(room.run.resolve("items.parquet"), "items").select("item_row", "title")
+    frame = rows.sort("rank").head(limit).join(titles, on="item_row", how="left").sort("rank").collect()
+    door.out.print(
+        selection_table(frame, currency=room.data.currency, title=f"selection of {room.run.run_id}")
+    )
+    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet")))
+
+
+@click.command()
+@click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
+@pass_door
+def report(door: Door, run_id: str | None) -> None:
+    """Write a run's report.html and selection.csv, and say where they are."""
+    room = _open(door, run_id)
+    stages = [
+        select_stage(room.config, room.data),
+        backtest_stage(room.config),
+        report_stage(room.config, room.data),
+    ]
+    room.run.execute(stages)
+    for name in ("report.html", "selection.csv"):
+        door.out.print(str(room.run.resolve(name)), soft_wrap=True)
+
+
+commands: list[click.Command] = [select, report]
+
+
+def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:
+    """Returns a table for the console of SELECTION rows joined with their titles, in the frame's order."""
+    table = Table(title=title)
+    for name in ("#", "item", "action", "stage", "score", "forecast", "revenue", "why"):
+        numeric = name in {"#", "score", "forecast", "revenue"}
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in frame.iter_rows(named=True):
+        reasons = msgspec.json.decode(row["reasons_en"], type=list[str])
+        table.add_row(
+            str(row["rank"]),
+            _plain(row["title"] or row["item_id"]),
+            word(ACTION_WORDS, row["action"], "en"),
+            word(STAGE_WORDS, row["stage"], "en"),
+            f"{row['score'] * 100:.0f}",
+            f"{count(row['demand'])} ({count(row['demand_q10'])}–{count(row['demand_q90'])})",
+            money(row["revenue_at_stake"], currency),
+            _plain(reasons[0]) if reasons else "",
+        )
+    return table
+
+
+def find_run(door: Door, run_id: str | None) -> RunFolder:
+    """Returns a run folder by id, or the one worked on last.
+
+    Raises:
+        RunError: there is no such run, none at all, or it has no forecasts yet.
+    """
+    folder = door.home / "runs"
+    found = sorted(
+        (path for path in folder.glob("*") if (path / "forecast_totals.parquet").is_file()),
+        key=lambda path: ((path / "forecast_totals.parquet").stat().st_mtime_ns, path.name),
+    )
+    names = [path.name for path in found]
+    if run_id is None and not names:
+        raise RunError(f"{folder}: no run with forecasts; start one with `recsvc nightly`")
+    if run_id is not None and run_id not in names:
+        known = ", ".join(names) or "none"
+        raise RunError(f"{folder / run_id}: no such run with forecasts; runs here: {known}")
+    name = run_id or names[-1]
+    return RunFolder(door.home, name, _as_of(folder / name / "forecast_totals.parquet", name), door.console)
+
+
+def _as_of(totals: Path, name: str) -> date:
+    """A run's id begins with its day; where it does not, the newest origin of its forecasts is the day."""
+    try:
+        return datetime.strptime(name[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        pass
+    newest = read_artefact(totals, "forecast_totals").get_column("origin").max()
+    if not isinstance(newest, date):
+        raise RunError(f"{totals}: no forecasts, so the run's day is unknown; run `recsvc nightly` again")
+    return newest
+
+
+def _open(door: Door, run_id: str | None) -> _Room:
+    return _Room(
+        run=find_run(door, run_id),
+        config=load_config(door.config, "selection", SelectionConfig),
+        data=load_config(door.config, "data", DataConfig),
+    )
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

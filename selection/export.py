@@ -1,4 +1,4 @@
-"""Owns selection.csv: every row of the selection in a form that Excel opens in Chinese and cannot be tricked by."""
+"""Owns selection.csv: every row of the selection, safe to open in a spreadsheet, Chinese included."""
 
 from __future__ import annotations
 

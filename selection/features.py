@@ -9,9 +9,18 @@ import polars as pl
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.history import Tables, horizon_days, known_at
 from selection.lifecycle import stage_expression
+from selection.windows import (
+    distinct_buyers,
+    item_forecasts,
+    order_values,
+    promotion_shares,
+    repurchases,
+    sales_windows,
+)
 
-#: The features, one row an item that was sellable at the origin, sorted by item_row. Money is in the
-#: currency of the tables; rates and shares are 0..1. Nullable: price, age_days, days_since_sale, season_ratio.
+#: The features, one row an item that was sellable at the origin, sorted by item_row. Money is in
+#: the currency of the tables; rates and shares are 0..1. Nullable: price, age_days, days_since_sale,
+#: season_ratio.
 FEATURES = {
     "item_row": pl.Int32,
     "item_id": pl.String,
@@ -74,14 +83,14 @@ def build_features(
         (pl.lit(origin) - pl.col("launched_on")).dt.total_days().cast(pl.Int32).alias("age_days"),
     ).sort("item_row")
     for part in (
-        _sales(sales, origin, config, horizon),
-        _buyers(known.purchases, origin, config),
-        _order_values(known.purchases, origin, config),
-        _repurchase(known.purchases, origin, config),
-        _promotion(sales, known.promoted_days, origin, config),
+        sales_windows(sales, origin, config, horizon),
+        distinct_buyers(known.purchases, origin, config),
+        order_values(known.purchases, origin, config),
+        repurchases(known.purchases, origin, config),
+        promotion_shares(sales, known.promoted_days, origin, config),
     ):
         frame = frame.join(part, on="item_row", how="left", maintain_order="left")
-    frame = frame.join(_forecasts(known.forecast_totals), on="item_id", how="left", maintain_order="left")
+    frame = frame.join(item_forecasts(known.forecast_totals), on="item_id", how="left", maintain_order="left")
     counted = ("units", "revenue", "orders")
     zero = [f"{name}_{window}" for name in counted for window in ("recent", "base")]
     frame = frame.with_columns(
@@ -98,130 +107,6 @@ def build_features(
     return frame.select(pl.col(name).cast(dtype) for name, dtype in FEATURES.items())
 
 
-def _since(origin: date, days: int) -> pl.Expr:
-    return pl.col("day") >= origin - timedelta(days=days)
-
-
-def _sales(sales: pl.DataFrame, origin: date, config: FeaturesConfig, horizon: int) -> pl.DataFrame:
-    recent, base = _since(origin, config.recent_days), _since(origin, config.base_days)
-    # The trend's older side: the base window's length before the recent window.
-    older = _since(origin, config.recent_days + config.base_days) & ~recent
-    year_ago = origin - timedelta(days=364)  # the same weekday
-    season = pl.col("day").is_between(year_ago, year_ago + timedelta(days=horizon), closed="left")
-    sold = pl.col("quantity") > 0
-    columns = {"units": "quantity", "revenue": "revenue", "orders": "orders"}
-    windows = {"recent": recent, "base": base, "older": older, "long": _since(origin, config.long_days)}
-    lately = sold & _since(origin, 90)
-    return sales.group_by("item_row").agg(
-        *(
-            pl.when(window).then(column).otherwise(0).sum().cast(pl.Float64).alias(f"{name}_{label}")
-            for name, column in columns.items()
-            for label, window in windows.items()
-        ),
-        pl.when(season).then("orders").otherwise(0).sum().cast(pl.Float64).alias("season_orders"),
-        pl.col("orders").sum().cast(pl.Float64).alias("yearly_orders"),
-        (pl.lit(origin) - pl.col("day").filter(sold).max()).dt.total_days().alias("days_since_sale"),
-        pl.coalesce(
-            (pl.col("revenue") / pl.col("quantity")).filter(lately).median(),
-            (pl.col("revenue") / pl.col("quantity")).filter(sold).median(),
-        ).alias("sold_price"),
-    )
-
-
-def _buyers(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
-    lately = purchases.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
-    return lately.group_by("item_row").agg(pl.col("user_row").n_unique().alias("buyers")).collect()
-
-
-def _order_key() -> list[pl.Expr]:
-    """An order without an id is what one shopper bought on one day."""
-    id_ = pl.col("order_id").fill_null("")
-    return [
-        pl.when(id_ == "").then("user_row").otherwise(-1).alias("order_user"),
-        pl.when(id_ == "").then("day").otherwise(None).alias("order_day"),
-        id_.alias("order_key"),
-    ]
-
-
-def _order_values(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
-    key = ["order_key", "order_user", "order_day"]
-    lines = (
-        purchases.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
-        .select("item_row", "revenue", *_order_key())
-        .collect()
-    )
-    lines = lines.with_columns(pl.col("revenue").sum().over(key).alias("order_value"))
-    usual = lines.unique(key).get_column("order_value").mean()
-    prior = config.order_value_prior_orders
-    per_item = (
-        lines.unique([*key, "item_row"])
-        .group_by("item_row")
-        .agg(pl.len().alias("value_orders"), pl.col("order_value").sum().alias("value_sum"))
-    )
-    shop = float(usual) if isinstance(usual, float) else 0.0
-    return per_item.select(
-        "item_row",
-        ((pl.col("value_sum") + prior * shop) / (pl.col("value_orders") + prior)).alias("order_value"),
-        pl.lit(shop).alias("order_value_usual"),
-    )
-
-
-def _repurchase(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
-    """Counts buyers whose whole window after their first purchase lies before the origin, and who came back."""
-    window = timedelta(days=config.repurchase_days)
-    bought = (
-        purchases.filter(_since(origin, config.long_days) & (pl.col("quantity") > 0))
-        .select("item_row", "user_row", "day")
-        .unique()
-    )
-    # Sorted, a pair's first row is its first purchase and the next row, if of the same pair, its second.
-    key = ["item_row", "user_row"]
-    pairs = bought.sort(*key, "day").with_columns(
-        *(pl.col(name).shift(-1).alias(f"next_{name}") for name in (*key, "day")),
-        is_first=pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in key).fill_null(
-            value=True
-        ),
-    )
-    same = pl.all_horizontal(pl.col(name) == pl.col(f"next_{name}") for name in key)
-    return (
-        pairs.filter(pl.col("is_first") & (pl.col("day") + window < origin))
-        .group_by("item_row")
-        .agg(
-            pl.len().alias("watched"),
-            (same & (pl.col("next_day") <= pl.col("day") + window))
-            .fill_null(value=False)
-            .sum()
-            .alias("came_back"),
-        )
-        .collect()
-    )
-
-
-def _promotion(
-    sales: pl.DataFrame, promoted: pl.LazyFrame, origin: date, config: FeaturesConfig
-) -> pl.DataFrame:
-    days = promoted.filter(_since(origin, config.base_days)).select("item_row", "day").unique().collect()
-    lately = sales.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
-    on_promotion = lately.join(days, on=["item_row", "day"], how="semi")
-    total = lately.group_by("item_row").agg(pl.col("quantity").sum().alias("all"))
-    part = on_promotion.group_by("item_row").agg(pl.col("quantity").sum().alias("part"))
-    return total.join(part, on="item_row", how="left").select(
-        "item_row", (pl.col("part").fill_null(0.0) / pl.col("all")).alias("promotion_share")
-    )
-
-
-def _forecasts(totals: pl.DataFrame) -> pl.DataFrame:
-    return (
-        totals.filter(pl.col("level") == "item")
-        .unique("key", keep="first", maintain_order=True)
-        .select(
-            pl.col("key").alias("item_id"),
-            pl.col("mean", "q10", "q90").fill_nan(None).clip(lower_bound=0.0),
-            pl.col("method").alias("forecast_method"),
-        )
-    )
-
-
 def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl.DataFrame:
     """Adds `trend` = (recent + k) / (expected + k) - 1 and its z, both 0 for an item too young to have one.
 
@@ -235,8 +120,8 @@ def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl
     older_days = (age - recent_days).clip(0, config.base_days).cast(pl.Float64)
     recent, older = pl.col("orders_recent"), pl.col("orders_older").fill_null(0.0)
     has = older_days >= config.trend_min_days
-    full = older_days >= min(config.base_days, history_days - recent_days)
-    change = (recent.filter(full).sum() / recent_days) / (older.filter(full).sum() / older_days.max())
+    shop_older_days = min(max(history_days - recent_days, 0), config.base_days)
+    change = (recent.sum() / recent_days) / (older.sum() / shop_older_days)
     frame = frame.with_columns(
         pl.when(change.is_finite() & (change > 0)).then(change).otherwise(1.0).alias("shop_change")
     )

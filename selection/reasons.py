@@ -122,7 +122,8 @@ def _standing(facts: Facts) -> Iterator[Reason]:
 def _demand(facts: Facts, windows: Windows, currency: str) -> Reason:
     units, low, high = count(facts.demand), count(facts.demand_q10), count(facts.demand_q90)
     zh = f"预计未来 {windows.horizon} 天售出 {units} 件（80% 区间 {low}–{high}）"
-    en = f"Forecast for the next {windows.horizon} days: {units} unit{'' if units == '1' else 's'} (80% interval {low}–{high})"
+    plural = "" if units == "1" else "s"
+    en = f"Forecast for the next {windows.horizon} days: {units} unit{plural} (80% interval {low}–{high})"
     if facts.demand_value > 0:
         amount = money(facts.demand_value, currency)
         zh, en = f"{zh}，约 {amount}", f"{en}, about {amount}"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from selection.actions import ACTIONS
 from selection.charts import Bar, bilingual, interval_chart, item_chart
 from selection.config import SelectionConfig
-from selection.report_data import Group, Pick, ReportInputs, build_groups, caveats, grouped
+from selection.report_data import ReportInputs, build_groups, caveats, grouped
 from selection.score import COMPONENTS
 from selection.summary import BASELINE, METHODS, METRICS, headline
 from selection.words import (
@@ -154,7 +154,7 @@ def _sentence(rows: pl.DataFrame, scope: str, metric: str) -> Markup:
     if lift.is_empty():
         return bilingual("无法与上期畅销比较。", "Cannot be compared with last period's bestsellers.")
     row = lift.row(0, named=True)
-    value, low, high = (signed_percent(row[name]) for name in ("value", "low", "high"))
+    value, low, high = (signed_percent(row[name], digits=1) for name in ("value", "low", "high"))
     if row["low"] > 0:
         zh, en = "优于上期畅销", "Better than last period's bestsellers"
     elif row["high"] < 0:
@@ -197,8 +197,3 @@ def _backtest_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
                 }
             )
     return result
-
-
-def shown_picks(groups: list[Group]) -> list[Pick]:
-    """Returns every pick of the page, category by category."""
-    return [pick for group in groups for pick in group.picks]

@@ -236,7 +236,7 @@ def caveats(inputs: ReportInputs) -> list[tuple[str, str]]:
             notes.append(
                 (
                     f"历史只有 {days} 天，不足两年：季节波动与趋势难以区分。",
-                    f"History is {days} days, less than two years: seasons and trends cannot be told apart well.",
+                    f"History is only {days} days: under two years, season and trend look alike.",
                 )
             )
     keys = inputs.forecast_totals.filter((pl.col("level") == "item") & (pl.col("origin") == inputs.as_of))

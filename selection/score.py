@@ -65,13 +65,15 @@ def components(signals: Signals) -> dict[str, Floats]:
 def weighted_score(parts: Mapping[str, Floats], weights: WeightsConfig) -> Floats:
     """Returns the score, (n_items,) float64 in 0..1: the components' mean under normalised weights."""
     shares = weights.normalised()
-    return np.clip(np.sum([shares[name] * parts[name] for name in COMPONENTS], axis=0), 0.0, 1.0)
+    total: Floats = np.sum([shares[name] * parts[name] for name in COMPONENTS], axis=0)
+    return total.clip(0.0, 1.0)
 
 
 def best_first(score: Floats, item_ids: NDArray[np.object_]) -> NDArray[np.intp]:
     """Returns positions by score down, then item id up, (n_items,) intp."""
     by_id = np.argsort(item_ids, kind="stable")
-    return by_id[np.argsort(-score[by_id], kind="stable")]
+    order: NDArray[np.intp] = by_id[np.argsort(-score[by_id], kind="stable")]
+    return order
 
 
 def quantile_in_group(score: Floats, group: NDArray[np.int64], counted: NDArray[np.bool_]) -> Floats:
@@ -89,12 +91,11 @@ def quantile_in_group(score: Floats, group: NDArray[np.int64], counted: NDArray[
     order = rows[np.lexsort((score[rows], group[rows]))]
     if len(order) == 0:
         return result
-    codes, starts, sizes = np.unique(group[order], return_index=True, return_counts=True)
+    _, starts, sizes = np.unique(group[order], return_index=True, return_counts=True)
     for start, size in zip(starts, sizes, strict=True):
         members = order[start : start + size]
         ranks = np.searchsorted(score[members], score[members], side="right")
         result[members] = ranks / size
-    assert len(codes) <= len(order)
     return result
 
 
@@ -103,8 +104,9 @@ def _log_scaled(values: Floats) -> Floats:
     positive = values[values > 0]
     if len(positive) == 0:
         return np.zeros(len(values))
-    scaled = np.log1p(values / positive.mean())
-    return scaled / scaled.max()
+    scaled: Floats = np.log1p(values / positive.mean())
+    top: float = scaled.max()
+    return scaled / top
 
 
 def _over_top(values: Floats, sold: NDArray[np.bool_]) -> Floats:
@@ -112,4 +114,4 @@ def _over_top(values: Floats, sold: NDArray[np.bool_]) -> Floats:
     top = float(np.quantile(known, 0.95)) if len(known) else 0.0
     if top <= 0:
         return np.zeros(len(values))
-    return np.clip(values / top, 0.0, 1.0)
+    return (values / top).clip(0.0, 1.0)

@@ -16,7 +16,7 @@ from selection.export import write_csv
 from selection.history import TABLE_FILES, read_tables
 from selection.report import ReportInputs, render_report
 from selection.select import select
-from selection.summary import headline, print_backtest
+from selection.summary import headline
 
 DEFAULT_DATA = DataConfig()
 
@@ -47,7 +47,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
 
 def backtest_stage(config: SelectionConfig) -> Stage:
-    """Returns the stage that writes backtest.parquet and backtest.json, and prints the comparison."""
+    """Returns the stage that writes backtest.parquet and backtest.json, past picks against plain rules."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
         tables = read_tables(ctx)
@@ -56,7 +56,6 @@ def backtest_stage(config: SelectionConfig) -> Stage:
         frame.write_parquet(ctx.target("backtest.parquet"), compression="zstd")
         summary = headline(frame, config.backtest)
         ctx.target("backtest.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
-        print_backtest(ctx.console, frame)
         return summary
 
     return Stage(

@@ -1,8 +1,8 @@
-"""Owns what the back-test says in the end: means over origins, their intervals, lifts, and the printed table."""
+"""Owns what the back-test says in the end: means over origins with intervals, lifts, the printed table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from selection.config import BacktestConfig
 from selection.score import Floats
-from selection.words import METHOD_WORDS, METRIC_WORDS, percent, signed_percent, word
+from selection.words import METHOD_LABELS, METRIC_WORDS, word
 
 METHODS = (
     "selection",
@@ -65,8 +65,8 @@ def summarise(frame: pl.DataFrame, config: BacktestConfig) -> pl.DataFrame:
                     & pl.col("origin").is_in(members)
                 )
                 values = {
-                    key[0]: group.sort("origin").get_column("value").to_numpy()
-                    for key, group in table.group_by("method")
+                    method: group.sort("origin").get_column("value").to_numpy()
+                    for method, group in _by_method(table)
                 }
                 complete = {name: value for name, value in values.items() if len(value) == n}
                 boot = {name: value[draws].mean(axis=1) for name, value in complete.items()}
@@ -131,41 +131,53 @@ def verdict(low: float, high: float) -> str:
 
 
 def print_backtest(console: Console, frame: pl.DataFrame) -> None:
-    """Prints one table a part: each method's figures with 95% intervals and the lift over the baseline."""
-    summary = frame.filter(pl.col("part") != "origin")
-    if summary.is_empty():
+    """Prints the held-out figures of each method with 95% intervals, and the lift over the baseline.
+
+    The selection's lift over all origins stands below, for those who tuned nothing.
+    """
+    rows = frame.filter(pl.col("part") == "held_out")
+    if rows.is_empty():
         console.print("back-test: no origin whose horizon lies inside the data, so nothing to compare")
         return
-    names = {"held_out": "held-out origins (the latest; they tuned nothing)", "all": "all origins"}
-    for part, label in names.items():
-        rows = summary.filter(pl.col("part") == part)
-        n = rows.get_column("n_origins").max()
-        table = Table(
-            title=f"back-test, {n} {label}", caption=f"95% bootstrap interval; lift over {BASELINE}"
+    origins = frame.filter(pl.col("part") == "origin").get_column("origin").n_unique()
+    latest = int(rows.item(0, "n_origins"))
+    table = Table(
+        title=f"back-test over the latest {latest} of {origins} origins, "
+        f"mean with 95% interval; lift over {METHOD_LABELS[BASELINE]} of the last period"
+    )
+    table.add_column("picks")
+    table.add_column("method", no_wrap=True)
+    for metric in METRICS:
+        table.add_column(word(METRIC_WORDS, metric, "en").lower(), justify="right")
+        table.add_column("lift", justify="right")
+    for scope in SCOPES:
+        for method in METHODS:
+            cells = rows.filter((pl.col("scope") == scope) & (pl.col("method") == method))
+            found = {row["metric"]: row for row in cells.iter_rows(named=True)}
+            if not found:
+                continue
+            line = [scope, METHOD_LABELS[method]]
+            for metric in METRICS:
+                line += [_cell(found.get(metric)), _cell(found.get(f"lift_{metric}"), sign="+")]
+            table.add_row(*line, style="bold" if method == "selection" else None)
+        table.add_section()
+    console.print(table)
+    lifts = frame.filter((pl.col("part") == "all") & (pl.col("method") == "selection"))
+    for row in lifts.filter(pl.col("metric").str.starts_with("lift_")).iter_rows(named=True):
+        metric = row["metric"].removeprefix("lift_")
+        says = {"better": "better than", "worse": "worse than", "even": "no clear difference from"}
+        console.print(
+            f"all {origins} origins, {row['scope']}, {metric}: selection is "
+            f"{says[verdict(row['low'], row['high'])]} {METHOD_LABELS[BASELINE]}, lift {_cell(row, sign='+')}"
         )
-        table.add_column("picks")
-        table.add_column("method")
-        for metric in METRICS:
-            table.add_column(word(METRIC_WORDS, metric, "en"), justify="right")
-            table.add_column("lift", justify="right")
-        for scope in SCOPES:
-            for method in METHODS:
-                cells = rows.filter((pl.col("scope") == scope) & (pl.col("method") == method))
-                if cells.is_empty():
-                    continue
-                found = {row["metric"]: row for row in cells.iter_rows(named=True)}
-                line = [scope, word(METHOD_WORDS, method, "en")]
-                for metric in METRICS:
-                    line += [
-                        _cell(found.get(metric), percent),
-                        _cell(found.get(f"lift_{metric}"), signed_percent),
-                    ]
-                table.add_row(*line, style="bold" if method == "selection" else None)
-            table.add_section()
-        console.print(table)
 
 
-def _cell(row: dict[str, float] | None, shown: Callable[[float], str]) -> str:
+def _cell(row: dict[str, float] | None, *, sign: str = "") -> str:
     if row is None:
         return "–"
-    return f"{shown(row['value'])} ({shown(row['low'])} to {shown(row['high'])})"
+    value, low, high = (f"{round(row[name] * 100, 1) + 0.0:{sign}.1f}" for name in ("value", "low", "high"))
+    return f"{value}% ({low} to {high})"
+
+
+def _by_method(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    return [(method, table.filter(pl.col("method") == method)) for method in METHODS]

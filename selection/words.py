@@ -36,7 +36,7 @@ BAND_WORDS = {
     "": ("无价格", "no price"),
 }
 COMPONENT_WORDS = {
-    "demand": ("预测需求", "Forecast demand"),
+    "demand": ("预测需求", "Forecast"),
     "sales": ("近期销售", "Recent sales"),
     "buyers": ("购买人数", "Buyers"),
     "trend": ("趋势", "Trend"),
@@ -52,6 +52,17 @@ METHOD_WORDS = {
     "momentum": ("增长最快", "Fastest growth"),
     "random": ("品类内随机", "Random in category"),
     "oracle": ("事后最优", "Oracle (hindsight)"),
+}
+#: For a console, where room is short.
+METHOD_LABELS = {
+    "selection": "selection",
+    "forecast": "forecast alone",
+    "bestsellers": "bestsellers",
+    "bestsellers_units": "bestsellers, units",
+    "bestsellers_base": "bestsellers, 84 d",
+    "momentum": "fastest growth",
+    "random": "random",
+    "oracle": "oracle",
 }
 METRIC_WORDS = {
     "precision": ("命中率", "Precision"),
@@ -85,6 +96,6 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f}%"
 
 
-def signed_percent(share: float) -> str:
-    """Returns a change as a whole percentage with its sign."""
-    return f"{share * 100:+.0f}%"
+def signed_percent(share: float, *, digits: int = 0) -> str:
+    """Returns a change as a percentage with its sign; never "-0%"."""
+    return f"{round(share * 100, digits) + 0.0:+.{digits}f}%"
