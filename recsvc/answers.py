@@ -11,7 +11,7 @@ import numpy as np
 
 from recdata.snapshot.records import MAX_ID_BYTES, Int32s
 from recsvc.errors import InvalidFieldError, UnknownNameError
-from recsvc.retrieval import NONE, Segment
+from recsvc.retrieval import Segment
 from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, ItemFilter, Language
 
@@ -48,15 +48,15 @@ def check_names(**names: str) -> None:
             raise InvalidFieldError(field, f"{field} has {length} bytes; at most {MAX_ID_BYTES} are allowed")
 
 
-def excluded_rows(filter_: ItemFilter, generation: Generation) -> Int32s:
-    """Returns the rows that a filter leaves out, ascending; ids that are not known are ignored.
+def excluded_rows(filter_: ItemFilter, generation: Generation) -> Int32s | None:
+    """Returns the rows that a filter leaves out, ascending, or None; unknown ids are ignored.
 
     Raises:
         InvalidFieldError: more ids than are allowed.
     """
     ids = filter_.exclude_item_ids
     if not ids:
-        return NONE
+        return None
     if len(ids) > MAX_EXCLUDED_ITEMS:
         raise InvalidFieldError(
             "filter.exclude_item_ids",

@@ -6,7 +6,7 @@ from recdata.snapshot import UserRecord
 from recsvc import paging, retrieval
 from recsvc.answers import answer_info, category_rows, check_names, excluded_rows, language_of, no_list
 from recsvc.errors import InvalidFieldError, UnknownNameError
-from recsvc.retrieval import NONE, Eligible, Picks, Segment
+from recsvc.retrieval import Eligible, Picks, Segment
 from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import Degradation, DegradationReason, SourceType
 from recsvc.v1.recommendation_service_pb2 import (
@@ -40,7 +40,7 @@ def recommend(generation: Generation, request: RecommendRequest) -> bytes:
         eligible = Eligible(
             sellable=generation.sellable,
             within=within,
-            without=user.purchased_rows if user is not None and request.exclude_purchased else NONE,
+            without=user.purchased_rows if user is not None and request.exclude_purchased else None,
             excluded=excluded_rows(request.filter, generation),
         )
         segment = Segment(category, request.channel, request.region)

@@ -19,7 +19,6 @@ from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import SourceType
 
 SEPARATOR = " > "
-NONE = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +37,23 @@ class Eligible:
     Attributes:
         sellable: `(n_items,)` bool.
         within: ascending rows of the category asked for; None for all.
-        without: ascending rows to leave out, such as what the shopper bought.
-        excluded: ascending rows that the request names.
+        without: ascending rows to leave out, such as what the shopper bought; None for none.
+        excluded: ascending rows that the request leaves out; None for none.
     """
 
     sellable: NDArray[np.bool_]
     within: Int32s | None = None
-    without: Int32s = field(default=NONE)
-    excluded: Int32s = field(default=NONE)
+    without: Int32s | None = None
+    excluded: Int32s | None = None
 
     def among(self, rows: Int32s) -> NDArray[np.bool_]:
         """Returns for each row whether it is eligible, `(len(rows),)` bool."""
         keep = self.sellable[rows]
         if self.within is not None:
             keep &= contains(self.within, rows)
-        if self.without.size:
+        if self.without is not None:
             keep &= ~contains(self.without, rows)
-        if self.excluded.size:
+        if self.excluded is not None:
             keep &= ~contains(self.excluded, rows)
         return keep
 

@@ -7,12 +7,12 @@ once for each item of a snapshot), four bytes of score, and its source and reaso
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from google.type.money_pb2 import Money
 
-from recdata.snapshot import ItemRecord, Snapshot
+from recdata.snapshot import ItemRecord
 from recdata.snapshot.records import Float32s
 from recsvc.v1.common_pb2 import Item, RankedItem
 
@@ -63,12 +63,18 @@ def item_message(record: ItemRecord, currency: str) -> Item:
 
 
 class ItemBytes:
-    """The items of one snapshot as bytes, made on first use and kept; safe to use from several threads."""
+    """Items as bytes, made on first use and kept; safe to use from several threads.
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._currency = snapshot.manifest.currency
-        self._parts: list[bytes | None] = [None] * snapshot.n_items
+    Args:
+        read: returns an item by row.
+        count: how many items there are.
+        currency: ISO 4217 code of their prices.
+    """
+
+    def __init__(self, read: Callable[[int], ItemRecord], *, count: int, currency: str) -> None:
+        self._read = read
+        self._currency = currency
+        self._parts: list[bytes | None] = [None] * count
 
     def results(self, rows: Sequence[int], scores: Float32s, endings: Sequence[bytes]) -> bytes:
         """Returns the `results` entries of a response whose field 1 is `repeated RankedItem`.
@@ -94,7 +100,7 @@ class ItemBytes:
         return b"".join(made)
 
     def _make(self, row: int) -> bytes:
-        item = item_message(self._snapshot.item(row), self._currency)
+        item = item_message(self._read(row), self._currency)
         part = RankedItem(item=item).SerializeToString() + SCORE_TAG
         self._parts[row] = part
         return part
