@@ -1,0 +1,110 @@
+"""Owns the daily forecasts of the run's own origin: fitted series as they are, items by share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from recdata.artefacts import FORECAST_DAILY
+from training.forecast.calibration import Calibration, Fitted, scale_of_days
+from training.forecast.config import ForecastConfig
+from training.forecast.fits import Floats, SeriesForecast
+from training.forecast.history import History
+from training.forecast.intervals import item_bounds, series_bounds, widening
+from training.forecast.topdown import ItemForecasts
+
+
+def daily_rows(
+    calibration: Calibration, history: History, here: Fitted, items: ItemForecasts, config: ForecastConfig
+) -> pl.DataFrame:
+    """Returns forecast_daily: every fitted series, then every item that sold within `active_days`.
+
+    Rows are in the order total, categories, channels, regions, items, each series' days in order.
+    """
+    days = max(config.horizon_days, config.daily_horizon_days)
+    widen = widening(days, config.horizon_days)
+    frames = []
+    for series, forecast in here:
+        if series.level != "item":
+            points = calibration.points(calibration.days, series.level)
+            scale = scale_of_days(forecast) * widen
+            low, high = series_bounds(forecast.mean, scale, points)
+            nothing = forecast.mean.sum() <= 0
+            bounds = (forecast.mean, forecast.mean) if nothing else (low, high)
+            frames.append(
+                _frame(history, series.level, [series.key], [forecast.method], forecast.mean[None], *bounds)
+            )
+    own = {series.key: forecast for series, forecast in here if series.level == "item"}
+    frames.append(_item_frame(calibration, history, here, items, own, widen, config))
+    return pl.concat(frames)
+
+
+def active_items(history: History, config: ForecastConfig) -> npt.NDArray[np.int64]:
+    """Returns the rows of the items that sold in the latest `active_days`, ascending."""
+    recent = history.units[:, max(0, history.n_days - config.active_days) :].tocsc(copy=True)
+    recent.data = np.maximum(recent.data, 0.0)
+    return np.flatnonzero(np.asarray(recent.sum(axis=1)).ravel() > 0)
+
+
+def _item_frame(
+    calibration: Calibration,
+    history: History,
+    here: Fitted,
+    items: ItemForecasts,
+    own: dict[str, SeriesForecast],
+    widen: Floats,
+    config: ForecastConfig,
+) -> pl.DataFrame:
+    rows = active_items(history, config)
+    shape = np.zeros((len(history.categories) + 1, len(widen)))
+    position = {path: number for number, path in enumerate(history.categories)}
+    for series, forecast in here:
+        if series.level == "category":
+            shape[position[series.key]] = forecast.mean
+    # The row behind the last category, which is also that of -1, stands for items without a category.
+    shape[-1] = 1.0
+    part = np.where(items.share > 0, items.share, items.rate)[rows]
+    mean = shape[history.item_category[rows]] * part[:, None]
+    method = items.method[rows].copy()
+    keys = [history.item_ids[row] for row in rows]
+    for number, key in enumerate(keys):
+        if key in own:
+            mean[number], method[number] = own[key].mean, own[key].method
+    # A day's part of the total's half-width: days are taken to be independent, their variance to follow
+    # the mean.
+    total = mean[:, : config.horizon_days].sum(axis=1)
+    low, high = item_bounds(calibration.items, total)
+    root = np.sqrt(mean / np.maximum(total, 1e-12)[:, None]) * widen
+    q10 = np.maximum(mean - (total - low)[:, None] * root, 0.0)
+    q90 = mean + (high - total)[:, None] * root
+    return _frame(history, "item", keys, method.tolist(), mean, q10, q90)
+
+
+def _frame(
+    history: History,
+    level: str,
+    keys: Sequence[str],
+    methods: Sequence[str],
+    mean: Floats,
+    q10: Floats,
+    q90: Floats,
+) -> pl.DataFrame:
+    """Returns the rows of some series, arrays `(n_series, days)`."""
+    days = mean.shape[1]
+    calendar = pl.Series([history.day(history.n_days + lead) for lead in range(days)], dtype=pl.Date)
+    number = np.repeat(np.arange(len(keys)), days)
+    return pl.DataFrame(
+        {
+            "level": pl.repeat(level, len(number), eager=True),
+            "key": pl.Series(keys, dtype=pl.String).gather(number),
+            "day": calendar.gather(np.tile(np.arange(days), len(keys))),
+            "mean": mean.ravel().astype(np.float32),
+            "q10": q10.ravel().astype(np.float32),
+            "q90": q90.ravel().astype(np.float32),
+            "method": pl.Series(methods, dtype=pl.String).gather(number),
+        },
+        schema=FORECAST_DAILY,
+    )

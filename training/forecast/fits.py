@@ -1,0 +1,202 @@
+"""Owns the fit of one series: which method it gets, Prophet, the intermittent methods, the fallback.
+
+Everything here runs in a worker process; a task carries its own history and settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from training.forecast.config import ForecastConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+PROPHET = "prophet"
+INTERMITTENT = "tsb"
+SHORT = "theta"
+RECENT = "recent-average"
+NOTHING = "no-history"
+#: Theta needs this many days; a younger series gets the average of what it has.
+THETA_DAYS = 28
+#: A regressor that varies less than this, as a standard deviation of its share, explains nothing.
+MIN_VARIATION = 0.01
+#: Strength of the smoothing of demand size and of sale probability in the intermittent method.
+TSB_ALPHA = 0.1
+WEEK = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTask:
+    """One series at one origin.
+
+    Attributes:
+        start: the first day of `values`.
+        values: net units a day up to the day before the origin, float64 `(days,)`.
+        horizon: days to forecast.
+        regressors: what is known of every day of history and horizon, each float64 `(days + horizon,)`.
+        holidays: day and name of recurring holidays in history and horizon.
+        config: which method, and its settings.
+    """
+
+    start: date
+    values: Floats
+    horizon: int
+    config: ForecastConfig
+    regressors: Mapping[str, Floats] = field(default_factory=dict)
+    holidays: tuple[tuple[date, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesForecast:
+    """Units a day, float64 `(horizon,)`, never below 0; sigma is the daily error in the recent history."""
+
+    mean: Floats
+    sigma: float
+    method: str
+
+
+def choose_method(values: Floats, config: ForecastConfig) -> str:
+    """Returns the method for a history whose first day is its first sale."""
+    sold = values > 0
+    if not sold.any():
+        return NOTHING
+    if len(values) < THETA_DAYS:
+        return RECENT
+    interval = len(values) / sold.sum()
+    if interval > config.max_sale_interval_days or 1 - sold.mean() > config.max_zero_share:
+        return INTERMITTENT
+    return PROPHET if len(values) >= config.min_prophet_days else SHORT
+
+
+def forecast_series(task: SeriesTask) -> SeriesForecast:
+    """Returns the forecast of one series by the method that suits its history.
+
+    Raises:
+        RuntimeError: the fit did not end well; `recent_forecast` is the way out.
+    """
+    sales = np.flatnonzero(task.values > 0)
+    age = len(task.values) - int(sales[0]) if len(sales) else 0
+    values = task.values[len(task.values) - age :]
+    method = choose_method(values, task.config)
+    if method == PROPHET:
+        return _prophet(task, age)
+    if method == INTERMITTENT:
+        return _finish(_intermittent(values, task.horizon), values, np.full(age, values.mean()), method)
+    if method == SHORT:
+        return _finish(_theta(values, task.horizon), values, np.full(age, values.mean()), method)
+    return recent_forecast(task)
+
+
+def recent_forecast(task: SeriesTask) -> SeriesForecast:
+    """Returns the average of the latest days since the first sale, for every day of the horizon."""
+    sales = np.flatnonzero(task.values > 0)
+    if not len(sales):
+        return SeriesForecast(np.zeros(task.horizon), 0.0, NOTHING)
+    values = task.values[sales[0] :][-task.config.recent_days :]
+    level = np.full(task.horizon, values.mean())
+    return _finish(level, values, np.full(len(values), values.mean()), RECENT)
+
+
+def warm_up() -> None:
+    """Imports what the fits need, once a process."""
+    import prophet  # noqa: F401
+    import statsforecast.models  # noqa: F401
+
+
+def _finish(mean: Floats, values: Floats, fitted: Floats, method: str) -> SeriesForecast:
+    recent = slice(-4 * THETA_DAYS, None)
+    sigma = float(np.sqrt(np.mean((values[recent] - fitted[recent]) ** 2)))
+    if not np.isfinite(mean).all():
+        raise RuntimeError(f"{method} forecast is not finite")
+    return SeriesForecast(np.maximum(mean, 0.0), sigma, method)
+
+
+def _intermittent(values: Floats, horizon: int) -> Floats:
+    from statsforecast.models import TSB
+
+    # Demand cannot be negative; a day with more returns than sales is a day without demand.
+    fit = TSB(alpha_d=TSB_ALPHA, alpha_p=TSB_ALPHA).forecast(np.maximum(values, 0.0), h=horizon)
+    return np.asarray(fit["mean"], dtype=np.float64)
+
+
+def _theta(values: Floats, horizon: int) -> Floats:
+    from statsforecast.models import OptimizedTheta
+
+    fit = OptimizedTheta(season_length=WEEK).forecast(values, h=horizon)
+    return np.asarray(fit["mean"], dtype=np.float64)
+
+
+def _prophet(task: SeriesTask, age: int) -> SeriesForecast:
+    import pandas as pd
+    from prophet import Prophet
+
+    config = task.config
+    skipped = len(task.values) - age
+    values = task.values[skipped:]
+    frame = pd.DataFrame(
+        {"ds": pd.date_range(task.start, periods=len(task.values) + task.horizon)[skipped:]},
+    )
+    frame["y"] = np.concatenate([values, np.full(task.horizon, np.nan)])
+    known = {
+        name: x for name, x in task.regressors.items() if x[skipped : -task.horizon].std() > MIN_VARIATION
+    }
+    for name, column in known.items():
+        frame[name] = column[skipped:]
+    model = Prophet(
+        uncertainty_samples=0,
+        daily_seasonality=False,
+        changepoint_prior_scale=config.changepoint_prior_scale,
+        changepoint_range=config.changepoint_range,
+        holidays=_holiday_frame(task, frame["ds"].iloc[0].date()),
+    )
+    # Newton, the fallback of a fit that ends early, is what hangs: facebook/prophet#842, #2395.
+    model.stan_backend.set_options(newton_fallback=False)
+    for name in known:
+        model.add_regressor(name)
+    try:
+        # Below 100 points Prophet would take Newton unasked.
+        model.fit(frame.iloc[:age], algorithm="LBFGS", timeout=config.fit_seconds, require_converged=False)
+        predicted = model.predict(frame)
+    finally:
+        model.stan_backend.cleanup()
+    trend = predicted["trend"].to_numpy()
+    rest = predicted["yhat"].to_numpy() - trend
+    mean = np.maximum(_damped(trend, age, config.trend_damping) + rest[age:], 0.0)
+    fitted = np.maximum(trend[:age] + rest[:age], 0.0)
+    return _finish(_levelled(mean, values, config), values, fitted, PROPHET)
+
+
+def _damped(trend: Floats, age: int, damping: float) -> Floats:
+    """Returns the trend from the last known day on, its slope multiplied by `damping` day after day."""
+    steps = np.diff(trend[age - 1 :]) * damping ** np.arange(1, len(trend) - age + 1)
+    return trend[age - 1] + np.cumsum(steps)
+
+
+def _levelled(mean: Floats, values: Floats, config: ForecastConfig) -> Floats:
+    """Returns the forecast scaled so that its level is a weighted mean of its own and the recent one."""
+    window = min(config.recent_days, len(mean))
+    own, recent = mean[:window].mean(), max(values[-config.recent_days :].mean(), 0.0)
+    if own <= 0:
+        return np.full(len(mean), config.recent_weight * recent)
+    return mean * (1 - config.recent_weight + config.recent_weight * recent / own)
+
+
+def _holiday_frame(task: SeriesTask, first: date) -> pd.DataFrame | None:
+    import pandas as pd
+
+    # A holiday that the history has not seen has no effect to learn, only a prior to pay for.
+    origin = np.datetime64(task.start) + len(task.values)
+    seen = {name for day, name in task.holidays if day >= first and np.datetime64(day) < origin}
+    rows = [(day, name) for day, name in task.holidays if name in seen and day >= first]
+    if not rows:
+        return None
+    return pd.DataFrame({"ds": pd.to_datetime([day for day, _ in rows]), "holiday": [n for _, n in rows]})
