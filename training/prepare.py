@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 
 from recdata.artefacts import BEHAVIOUR, DAILY_SALES, PROMOTED_DAYS, ROW, SCHEMAS, write_artefact
@@ -140,14 +141,17 @@ def prepare_items(items: pl.LazyFrame, events: pl.LazyFrame, data: DataConfig) -
     """Returns the items artefact, sorted by item_id; see `recdata.artefacts.ITEMS` for launch and price."""
     sold = events.filter(pl.col("event_type") == "purchase").select("item_id", "day", "unit_price")
     first = sold.group_by("item_id").agg(first_sold=pl.col("day").min())
+    # Only an item sold on more than PRICE_DAYS days has lines that are too old to count.
+    oldest = (
+        sold.select("item_id", "day")
+        .unique()
+        .group_by("item_id")
+        .agg(days=pl.len(), oldest=pl.col("day").top_k(PRICE_DAYS).min())
+        .filter(pl.col("days") > PRICE_DAYS)
+    )
     recent = (
-        sold.group_by("item_id", "day")
-        .agg("unit_price")
-        .sort("item_id", "day", descending=[False, True])
-        .group_by("item_id", maintain_order=True)
-        .agg(pl.col("unit_price").head(PRICE_DAYS))
-        .explode("unit_price")
-        .explode("unit_price")
+        sold.join(oldest, on="item_id", how="left")
+        .filter((pl.col("day") >= pl.col("oldest")).fill_null(value=True))
         .group_by("item_id")
         .agg(paid=pl.col("unit_price").median())
     )
@@ -210,18 +214,33 @@ def prepare_behaviour(events: pl.LazyFrame, users: pl.DataFrame, items: pl.DataF
 
 def prepare_daily_sales(purchases: pl.DataFrame) -> pl.DataFrame:
     """Returns the daily_sales artefact: net quantity and revenue, but buyers and orders of purchases only."""
-    bought = pl.col("quantity") > 0
-    return (
-        purchases.lazy()
-        .group_by("item_row", "day", "channel", "region")
-        .agg(
-            pl.col("quantity", "revenue").sum(),
-            buyers=pl.col("user_row").filter(bought).n_unique().cast(pl.Int32),
-            orders=pl.col("order_id").filter(bought).n_unique().cast(pl.Int32),
-        )
-        .sort("item_row", "day", "channel", "region")
-        .select(list(DAILY_SALES))
+    cell = ["item_row", "day", "channel", "region"]
+    ordered = purchases.sort(cell, maintain_order=True).with_columns(bought=pl.col("quantity") > 0)
+    differs = pl.any_horizontal(pl.col(name) != pl.col(name).shift() for name in cell).fill_null(value=True)
+    ordered = ordered.with_columns(cell=differs.cum_sum() - 1)
+    starts = ordered.select(differs.arg_true()).to_series().to_numpy().astype(np.intp)
+    # Most cells hold one line, and counting distinct values is slow, so it is done for the others alone.
+    counted = (
+        ordered.lazy()
+        .filter("bought", pl.len().over("cell") > 1)
+        .group_by("cell")
+        .agg(pl.col("user_row", "order_id").n_unique().cast(pl.Int32))
         .collect()
+    )
+    # Summed in row order: a group_by adds in an order of its own, so its last digits differ between runs.
+    sums = {
+        name: np.add.reduceat(ordered[name].to_numpy(), starts) if len(starts) else np.zeros(0)
+        for name in ("quantity", "revenue")
+    }
+    return (
+        ordered.select(pl.col("cell", *cell, "bought").gather(starts))
+        .with_columns(**{name: pl.Series(values) for name, values in sums.items()})
+        .join(counted, on="cell", how="left", maintain_order="left")
+        .with_columns(
+            buyers=pl.coalesce("user_row", pl.col("bought").cast(pl.Int32)),
+            orders=pl.coalesce("order_id", pl.col("bought").cast(pl.Int32)),
+        )
+        .select(list(DAILY_SALES))
     )
 
 
@@ -233,7 +252,7 @@ def prepare_promoted_days(
     A promotion lasts from the day of `starts_at` to the day before or on which `ends_at` falls (an end at
     midnight does not touch the day that begins). Planned ones are kept up to `PLANNED_DAYS` after
     `as_of`. Where two of one kind meet on an item and day, the deeper discount counts. A category
-    promotion covers every item at or below its path.
+    promotion covers every item at or below its path, one without items or category the whole shop.
     """
     ids = items.select("item_id", "item_row")
     listed = (
@@ -246,7 +265,10 @@ def prepare_promoted_days(
     by_category = promotions.filter(
         pl.col("item_ids").list.len().fill_null(0) == 0, pl.col("category").is_not_null()
     )
-    covered = [listed]
+    everywhere = promotions.filter(
+        pl.col("item_ids").list.len().fill_null(0) == 0, pl.col("category").is_null()
+    )
+    covered = [listed, everywhere.select("promotion_id").join(items.select("item_row"), how="cross")]
     for promotion_id, path in by_category.select("promotion_id", "category").iter_rows():
         below = (pl.col("category") == path) | pl.col("category").str.starts_with(path + CATEGORY_SEPARATOR)
         covered.append(

@@ -1,10 +1,10 @@
-"""Owns the checks that a row must pass: each has a reason code, and the first that fails is the row's reason."""
+"""Owns the checks that a row must pass; each has a reason code, the first that fails is the row's reason."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -109,7 +109,11 @@ def _column_checks(column: Column, *, now: datetime, business_timezone: str) -> 
     if column.maximum is not None:
         checks.append(Check("out_of_range", column.name, value > column.maximum))
     if column.past:
-        latest = now.astimezone(ZoneInfo(business_timezone)).date() if column.dtype == pl.Date else now
+        latest = (
+            now.astimezone(ZoneInfo(business_timezone)).date()
+            if column.dtype == pl.Date
+            else now.astimezone(UTC)
+        )
         checks.append(Check("time_in_future", column.name, value > pl.lit(latest)))
     if column.is_category:
         checks.append(Check("bad_category", column.name, value.str.contains(CATEGORY_PATTERN).not_()))

@@ -186,9 +186,9 @@ def _refuse(reports: AbstractMapping[str, TableReport], data: DataConfig, refuse
         if share > data.max_reject_share:
             worst = ", ".join(f"{reason} {rows:,}" for reason, rows in list(report.rejected.items())[:3])
             raise RejectShareError(
-                f"table {name}: {report.rejected_rows:,} of {report.read:,} rows rejected ({share:.1%}; {worst}), "
-                f"more than [data] max_reject_share = {data.max_reject_share:g}; no table was replaced; see "
-                f"{refused / 'rejects' / name}.csv, mend the source or its mapping"
+                f"table {name}: {report.rejected_rows:,} of {report.read:,} rows rejected "
+                f"({share:.1%}; {worst}), more than [data] max_reject_share = {data.max_reject_share:g}; "
+                f"no table was replaced; see {refused / 'rejects' / name}.csv, mend the source or its mapping"
             )
     for name in REQUIRED_TABLES:
         if not reports[name].kept:

@@ -50,7 +50,7 @@ class TableMapping(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """`[tables.NAME]`: where one table comes from. Every key may be left out.
 
     Attributes:
-        files: glob patterns below the source folder; default: NAME.parquet, .csv, .csv.gz, NAME-*.* and NAME/*.
+        files: glob patterns below the source folder; default: NAME.*, NAME-*.* and NAME/*.
         columns: our column -> theirs; several of theirs in a list make a category path. A column that is not
             named has our name in the source.
         constants: our column -> the value of every row.
@@ -174,7 +174,8 @@ def _check_names(path: Path, mapping: Mapping) -> None:
             for column in group:
                 if column not in ours:
                     raise ConfigError(
-                        f"{path}: {where}.{key}.{column}: no such column; {name} has {', '.join(TABLES[name].schema)}"
+                        f"{path}: {where}.{key}.{column}: no such column; "
+                        f"{name} has {', '.join(TABLES[name].schema)}"
                     )
         for column, theirs in table.columns.items():
             if isinstance(theirs, tuple) and (column != "category" or not theirs):

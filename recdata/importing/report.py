@@ -76,20 +76,20 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
         """Returns the table of counts that an import prints."""
         table = Table(title="Import")
         table.add_column("table")
-        for heading in ("read", "kept", "left out", "repeated", "rejected", "added"):
-            table.add_column(heading, justify="right")
-        table.add_column("reasons")
+        table.add_column("what")
+        table.add_column("rows", justify="right")
         for name, counts in self.tables.items():
-            reasons = ", ".join(f"{reason} {rows:,}" for reason, rows in counts.rejected.items())
-            numbers = (
-                counts.read,
-                counts.kept,
-                counts.left_out,
-                counts.repeated,
-                counts.rejected_rows,
-                counts.added,
+            lines = [("read", counts.read), ("kept", counts.kept)]
+            others = (
+                ("left out by the mapping", counts.left_out),
+                ("repeated key, a later row counts", counts.repeated),
+                ("added for unknown ids", counts.added),
             )
-            table.add_row(name, *(f"{number:,}" for number in numbers), reasons or "-")
+            lines += [(what, rows) for what, rows in others if rows]
+            lines += [(f"rejected: {reason}", rows) for reason, rows in counts.rejected.items()]
+            for number, (what, rows) in enumerate(lines):
+                last = number == len(lines) - 1
+                table.add_row("" if number else name, what, f"{rows:,}", end_section=last)
         return table
 
     def remarks(self) -> list[str]:

@@ -59,7 +59,8 @@ def find_sources(folder: Path, mapping: Mapping) -> dict[str, list[SourceFile]]:
             wrong = sorted(path.name for path in met if not path.name.endswith(SUFFIXES))
             if patterns and wrong:
                 raise TableError(
-                    f"{folder}: {wrong[0]} (tables.{name}.files) is none of {', '.join(SUFFIXES)}; convert it first"
+                    f"{folder}: {wrong[0]} (tables.{name}.files) is none of {', '.join(SUFFIXES)}; "
+                    "convert it first"
                 )
             paths |= {path for path in met if path.name.endswith(SUFFIXES)}
         if paths:
@@ -106,9 +107,7 @@ def scan_source(file: SourceFile, options: CsvOptions, scratch: Path) -> pl.Lazy
             )
         frame.collect_schema()
     except pl.exceptions.NoDataError as error:
-        raise TableError(
-            f"{file.path}: the file is empty; it needs at least a line of column names"
-        ) from error
+        raise TableError(f"{file.path}: the file is empty; it needs a line of column names") from error
     except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
         kind = "CSV" if file.is_csv else "Parquet"
         raise TableError(f"{file.path}: cannot be read as {kind} ({_first_line(error)})") from error
@@ -122,7 +121,7 @@ def _as_utf8(file: SourceFile, encoding: str, scratch: Path) -> Path:
     target = scratch / file.name.replace("/", "__").removesuffix(".gz")
     zipped = file.name.endswith(".gz")
     with file.path.open("rb") as plain, target.open("w", encoding="utf-8", newline="") as out:
-        stream = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if zipped else plain
+        stream = cast("BinaryIO", gzip.GzipFile(fileobj=plain)) if zipped else plain
         reader = codecs.getreader(encoding)(stream)
         while text := reader.read(COPY_BLOCK_CHARS):
             out.write(text)

@@ -26,6 +26,8 @@ from recdata.tables import TableSchema
 FILE: Final = "__file"
 CODE: Final = "__code"
 LEFT_OUT_CODE: Final = -1
+#: Stands, among the numbers of checks, for a promotion of which no listed item is known.
+NO_KNOWN_ITEM_CODE: Final = 10_000
 VALUE_CHARS: Final = 200
 REJECT_COLUMNS: Final = ("table", "file", "row", "reason", "column", "value")
 UNKNOWN_CATEGORY: Final = "Unknown"
@@ -78,7 +80,6 @@ class TableImport:
         self._checks: list[Check] = table_checks(
             table, now=now, business_timezone=data.business_timezone, known_items=known_items
         )
-        self._codes = {name: number for number, name in enumerate(("duplicate", "no_known_item"), 10_000)}
         mapped = [
             map_file(scan_source(file, mapping.csv, self._scratch), file, table, mapping) for file in files
         ]
@@ -159,7 +160,7 @@ class TableImport:
             numbered.join(lists.rename({"item_ids": "known"}), on="__n", how="left", maintain_order="left")
             .with_columns(
                 pl.when(emptied & pl.col(CODE).is_null())
-                .then(pl.lit(self._codes["no_known_item"], dtype=pl.Int16))
+                .then(pl.lit(NO_KNOWN_ITEM_CODE, dtype=pl.Int16))
                 .otherwise(CODE)
                 .alias(CODE),
                 item_ids="known",
@@ -173,7 +174,7 @@ class TableImport:
         )
 
     def _repeats(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Returns (file, row) of the rows that a later row of the same key replaces, and of the duplicates."""
+        """Returns (file, row) of rows that a later row of the same key replaces, and of duplicates."""
         none = pl.DataFrame(schema={FILE: pl.Int32, ROW: pl.Int64})
         good = pl.scan_parquet(self._staged_path).filter(pl.col(CODE).is_null())
         place = [FILE, ROW]
@@ -204,9 +205,7 @@ class TableImport:
     def _reasons(self, counts: dict[int | None, int], duplicates: int) -> dict[str, int]:
         rejected: dict[str, int] = {}
         for code, rows in counts.items():
-            reason = (
-                "unknown_item" if code == self._codes["no_known_item"] else self._checks[code or 0].reason
-            )
+            reason = "unknown_item" if code == NO_KNOWN_ITEM_CODE else self._checks[code or 0].reason
             rejected[reason] = rejected.get(reason, 0) + rows
         if duplicates:
             rejected[self._duplicate_reason] = duplicates
@@ -246,7 +245,7 @@ class TableImport:
         staged = pl.scan_parquet(self._staged_path)
         for rows, reason, column in (
             (staged.join(duplicates.lazy(), on=[FILE, ROW], how="semi"), self._duplicate_reason, key[0]),
-            (staged.filter(code == self._codes["no_known_item"]), "unknown_item", "item_ids"),
+            (staged.filter(code == NO_KNOWN_ITEM_CODE), "unknown_item", "item_ids"),
         ):
             parts.append(
                 rows.sort(FILE, ROW).select(

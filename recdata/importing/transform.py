@@ -1,4 +1,4 @@
-"""Owns applying the mapping to one file: from a retailer's columns to a table's, raw and parsed side by side."""
+"""Owns applying the mapping to one file: a retailer's columns become a table's, raw and parsed."""
 
 from __future__ import annotations
 
@@ -173,6 +173,6 @@ class _FileMapper:
         there = ", ".join(name for name in self.found if name != ROW)
         needed = f"needed for {for_column}" if theirs != for_column else f"required in {self.table.name}"
         return MissingColumnError(
-            f"{self.file.path}: no column {theirs!r}, {needed}; the file has: {there}; give the right name in "
-            f'a mapping file as [tables.{self.table.name}] columns.{for_column} = "..." (--mapping)'
+            f"{self.file.path}: no column {theirs!r}, {needed}; the file has: {there}; name the right one in "
+            f'a mapping file (--mapping): [tables.{self.table.name}] columns.{for_column} = "..."'
         )
