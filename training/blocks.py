@@ -48,8 +48,8 @@ def in_threads(work: Callable[[int], PartT], starts: Iterable[int], *, threads: 
 def top_k(scores: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Returns the places and values of each row's k best, best first, ties by place upwards.
 
-    The k-th largest maximum of strided groups of columns bounds the k-th largest score from below, so only the few
-    scores at or above it are sorted: several times faster than a partition of every row.
+    The k-th largest maximum of strided groups of columns bounds the k-th largest score from below, so only
+    the few scores at or above it are sorted: several times faster than a partition of every row.
 
     Args:
         scores: `(rows, columns)` float32 without NaN.

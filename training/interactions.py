@@ -1,8 +1,8 @@
 """Owns the matrix that the collaborative model learns from: how strongly each shopper asked for each item.
 
-A purchase line counts `purchase_weight * damp(quantity) * 0.5 ** (age / half_life_days)`; other behaviour counts
-by its own weight, how often it happened and how long ago it last did.  What was sent back is taken off its pair
-as a share, so a pair that was returned in full is no interaction however old the purchase is.
+A purchase line counts `purchase_weight * damp(quantity) * 0.5 ** (age / half_life_days)`; other behaviour
+counts by its own weight, how often it happened and how long ago it last did.  What was sent back is taken
+off its pair as a share, so a pair that was returned in full is no interaction however old the purchase is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class InteractionsConfig(RoomConfig, frozen=True):
     click_weight: NonNegativeFloat = 0.1
     # Weight of one impression (shown, not asked for); 0, the default, leaves the event out.
     impression_weight: NonNegativeFloat = 0.0
-    # How a quantity (or a number of events) becomes a weight: log1p = log2(1 + q), power = q ** quantity_power.
+    # How a quantity (or a number of events) becomes a weight: log1p = log2(1 + q), power = q **
+    # quantity_power.
     quantity_damping: Literal["log1p", "power"] = "power"
     # Exponent of `power`; 0 counts lines, 1 counts units, range 0 to 1.
     quantity_power: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -65,8 +66,8 @@ def build_interactions(
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
     """Returns the weights, csr float32 `(n_users, n_items)`, of everything that happened before `as_of`.
 
-    Behaviour is stored with its last day only, so a pair of user, item and event type whose last event fell on or
-    after `as_of` is left out whole: what is later than `as_of` never reaches the matrix.
+    Behaviour is stored with its last day only, so a pair of user, item and event type whose last event fell
+    on or after `as_of` is left out whole: what is later than `as_of` never reaches the matrix.
 
     Args:
         purchases: the `purchases` artefact; negative quantities are returns.
@@ -104,7 +105,7 @@ def build_interactions(
 def drop_rare(
     matrix: sparse.csr_array[np.float32, tuple[int, int]], *, min_user_items: int, min_item_users: int
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
-    """Returns the matrix of the same shape without rare items, then without shoppers of too few kept items."""
+    """Returns the same matrix without rare items, then without shoppers of too few kept items."""
     kept = matrix.tocoo()
     rows, columns = kept.coords
     item_users = np.bincount(columns, minlength=matrix.shape[1])
@@ -133,7 +134,7 @@ def _damped(quantity: pl.Expr, config: InteractionsConfig) -> pl.Expr:
 
 def _decay(day: pl.Expr, as_of: date, half_life_days: float) -> pl.Expr:
     age_days = (pl.lit(as_of) - day).dt.total_days()
-    return (-age_days.cast(pl.Float64) / half_life_days * np.log(2.0)).exp()
+    return (age_days * (-float(np.log(2.0)) / half_life_days)).exp()
 
 
 def _purchase_weights(purchases: pl.LazyFrame, *, as_of: date, config: InteractionsConfig) -> pl.LazyFrame:

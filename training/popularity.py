@@ -3,9 +3,10 @@
 Popularity is counted in distinct buyers, never in lines or units, so one shopper's bulk order moves nothing.
 
 - best: distinct buyers in the window.
-- trending: log2((b + m) / (p * B / P + m)), where b and p are the item's buyers in the window and in the window
-  before it, B and P all buyers of the same channel and region in the two windows (so that a busy month is not a
-  trend), and m is `trend_prior_buyers`: with few buyers the quotient stays near 1, so small counts do not win.
+- trending: log2((b + m) / (p * B / P + m)), where b and p are the item's buyers in the window and in the
+  window before it, B and P all buyers of the same channel and region in the two windows (so that a busy
+  month is not a trend), and m is `trend_prior_buyers`: with few buyers the quotient stays near 1, so small
+  counts do not win.
 - new: distinct buyers of items whose launch day lies in the window.
 """
 
@@ -35,7 +36,8 @@ class PopularityConfig(RoomConfig, frozen=True):
     items_per_list: PositiveInt = 100
     # Distinct buyers that an item needs inside the window to stand in a list.
     min_item_buyers: PositiveInt = 1
-    # A list exists only where its items' distinct buyers add up to this many; lists of the whole shop always do.
+    # A list exists only where its items' distinct buyers add up to this many; lists of the whole shop
+    # always do.
     min_list_buyers: PositiveInt = 50
     # Imaginary buyers added to both windows of a trend; the higher, the less small counts can rise; above 0.
     trend_prior_buyers: PositiveFloat = 10.0
@@ -77,8 +79,8 @@ def popularity_lists(
 ) -> pl.DataFrame:
     """Returns the `popularity` artefact, sorted by list and rank; ties go to the lower item row.
 
-    Discontinued items stand in no list.  An item launched on or before the first day of `purchases` is not new:
-    its true launch day may lie before the data.
+    Discontinued items stand in no list.  An item launched on or before the first day of `purchases` is not
+    new: its true launch day may lie before the data.
 
     Args:
         purchases: the `purchases` artefact; rows on or after `as_of` do not count, nor do returns.
@@ -95,16 +97,21 @@ def popularity_lists(
     for window_days in config.windows_days:
         start = as_of - timedelta(days=window_days)
         launched = sellable.filter(
-            (pl.col("launched_on") >= start) & (pl.col("launched_on") < as_of) & (pl.col("launched_on") > first_day)
+            (pl.col("launched_on") >= start)
+            & (pl.col("launched_on") < as_of)
+            & (pl.col("launched_on") > first_day)
         ).select("item_row")
         recent, earlier = (
-            _lines(known, begin, window_days, sellable) for begin in (start, start - timedelta(days=window_days))
+            _lines(known, begin, window_days, sellable)
+            for begin in (start, start - timedelta(days=window_days))
         )
         for scope in _scopes(config):
             counts = _trend(recent, earlier, scope, config)
             kinds = {
                 "best": counts.with_columns(score=pl.col("buyers").cast(pl.Float32)),
-                "trending": counts.filter((pl.col("score") > 0) & (pl.col("buyers") >= config.min_trend_buyers)),
+                "trending": counts.filter(
+                    (pl.col("score") > 0) & (pl.col("buyers") >= config.min_trend_buyers)
+                ),
                 "new": counts.join(launched, on="item_row", how="semi").with_columns(
                     score=pl.col("buyers").cast(pl.Float32)
                 ),
@@ -174,7 +181,9 @@ def _counts(lines: pl.DataFrame, scope: tuple[str, ...], name: str) -> tuple[pl.
     by_item = by_item.with_columns(*absent)
     buyers = told.select("user_row", *scope).unique().group_by(*scope).len(f"{name}_all") if scope else None
     if buyers is None:
-        buyers = pl.DataFrame({f"{name}_all": [told["user_row"].n_unique()]}, schema={f"{name}_all": pl.UInt32})
+        buyers = pl.DataFrame(
+            {f"{name}_all": [told["user_row"].n_unique()]}, schema={f"{name}_all": pl.UInt32}
+        )
     return by_item, buyers.with_columns(*absent)
 
 

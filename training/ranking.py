@@ -1,4 +1,4 @@
-"""Owns what is served to a known shopper: one list of repeat purchases and discoveries, the stage `ranking`."""
+"""Owns what a known shopper is served: one list of repeat purchases and discoveries; the stage `ranking`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from recdata.snapshot.records import Source
 from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import (
     DEFAULT_BLEND,
-    DISCOVERY_FEATURES,
-    REPEAT_FEATURES,
+    DISCOVERY_WEIGHTS,
+    FIND_WEIGHTS,
+    REPEAT_WEIGHTS,
     Blend,
-    History,
+    between,
     fit_blend,
-    pair_history,
-    pair_scores,
 )
-from training.blocks import NO_ITEM, block_rows, in_threads, top_k
+from training.blocks import NO_ITEM, in_threads
+from training.discovery import Discovery
+from training.history import History, Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
 
-MAX_BLOCK_USERS = 512  # so that a block's lists, too, stay small
+# rows int32, logits float32 and sources uint8, all of one shape; a logit of minus infinity is no candidate
+Candidates = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint8]]
 
 
 class RankingConfig(RoomConfig, frozen=True):
@@ -59,7 +61,8 @@ class RankedBlock:
     Attributes:
         start: first user row.
         rows: `(n, candidates_per_user)` int32, best first, padded with -1.
-        scores: the same shape, float32: the chance of a purchase within the validation period's length; 0 as padding.
+        scores: the same shape, float32: the chance of a purchase within the validation period's length; 0
+            as padding.
         sources: the same shape, uint8 `Source` codes.
     """
 
@@ -73,31 +76,32 @@ def learn_blend(
     purchases: pl.LazyFrame,
     behaviour: pl.LazyFrame,
     n_users: int,
-    n_items: int,
+    categories: Rows,
     *,
     as_of: date,
     interactions: InteractionsConfig,
     als: AlsConfig,
     config: RankingConfig,
 ) -> Blend:
-    """Returns the blend learned on the last `validation_days` before `as_of`, with a model fitted before them.
+    """Returns the blend learned on the last `validation_days` before `as_of`, by a model fitted before them.
 
-    Nothing on or after `as_of` is looked at.  Without data on both sides of the validation period's first day, or
-    without a single repeat purchase, it is `DEFAULT_BLEND`.
+    Nothing on or after `as_of` is looked at.  Without data on both sides of the validation period's first
+    day, or without a single repeat purchase, it is `DEFAULT_BLEND`.
     """
     start = as_of - timedelta(days=config.validation_days)
-    history = pair_history(purchases, n_users, n_items, as_of=start)
+    history = pair_history(purchases, n_users, categories, as_of=start)
     if not history.users.size:
         return DEFAULT_BLEND
-    matrix = build_interactions(purchases, behaviour, n_users, n_items, as_of=start, config=interactions)
-    model = fit_als(matrix, als)
+    matrix = build_interactions(
+        purchases, behaviour, n_users, categories.size, as_of=start, config=interactions
+    )
     return fit_blend(
         history,
         purchases.filter((pl.col("day") >= start) & (pl.col("day") < as_of)),
-        model.user_factors,
-        model.item_factors,
+        fit_als(matrix, als),
         rng=np.random.default_rng(config.seed),
         negatives_per_user=config.negatives_per_user,
+        candidates_per_user=config.candidates_per_user,
         max_users=config.validation_users,
     )
 
@@ -122,7 +126,7 @@ def rank_for_users(
         config: length and shares.
     """
     ranker = _Ranker(history, model, blend, sellable, config)
-    starts = range(0, model.user_factors.shape[0], ranker.size)
+    starts = range(0, model.user_factors.shape[0], ranker.discovery.size)
     return in_threads(ranker.block, starts, threads=config.threads)
 
 
@@ -136,20 +140,20 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
         model = AlsModel(
             np.load(ctx.source("user_factors.npy")), np.load(ctx.source("item_factors.npy")), losses=()
         )
-        n_users, n_items = model.user_factors.shape[0], model.item_factors.shape[0]
+        n_users, categories = len(model.user_factors), category_codes(items)
         with ctx.bar("learning the blend", total=1) as advance:
             blend = learn_blend(
                 purchases,
                 behaviour,
                 n_users,
-                n_items,
+                categories,
                 as_of=ctx.run.as_of,
                 interactions=interactions,
                 als=als,
                 config=ranking,
             )
             advance(1)
-        history = pair_history(purchases, n_users, n_items, as_of=ctx.run.as_of)
+        history = pair_history(purchases, n_users, categories, as_of=ctx.run.as_of)
         shape = (n_users, ranking.candidates_per_user)
         rows, scores, sources = (
             np.lib.format.open_memmap(ctx.target(f"ranked_{name}.npy"), "w+", dtype, shape)
@@ -166,8 +170,9 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
             array.flush()
         return {
             "users_with_list": with_list,
-            "repeat_weights": _named(REPEAT_FEATURES, blend.repeat),
-            "discovery_weights": _named(DISCOVERY_FEATURES, blend.discovery),
+            "repeat_weights": _named(REPEAT_WEIGHTS, blend.repeat),
+            "find_weights": _named(FIND_WEIGHTS, blend.find),
+            "discovery_weights": _named(DISCOVERY_WEIGHTS, blend.discovery),
         }
 
     return Stage(
@@ -206,75 +211,58 @@ class _Ranker:
         self.history, self.model, self.blend, self.sellable = history, model, blend, sellable
         self.length = config.candidates_per_user
         self.max_repeat = int(config.candidates_per_user * config.max_repeat_share)
-        modelled = model.item_factors.any(axis=1)
-        self.pool = np.flatnonzero(sellable & (modelled | (history.popularity > 0)))
-        self.pool_modelled = modelled[self.pool]
-        constant, popularity, collaborative = blend.discovery
-        self.bias = (constant + popularity * history.popularity[self.pool]).astype(np.float32)
-        self.vectors = np.ascontiguousarray((collaborative * model.item_factors[self.pool]).T, np.float32)
-        self.place = np.full(sellable.size, NO_ITEM)
-        self.place[self.pool] = np.arange(self.pool.size)
-        self.known = model.user_factors.any(axis=1)
-        self.size = min(block_rows(self.pool.size), MAX_BLOCK_USERS)
+        self.discovery = Discovery(history, model, blend.find, sellable, length=self.length)
+        self.listed_users = self.discovery.modelled_users | (np.diff(history.indptr) > 0)
 
     def block(self, start: int) -> RankedBlock:
-        """Returns the lists of `size` users from `start` on."""
-        stop = min(start + self.size, self.known.size)
-        found_rows, found_scores, found_sources = self._discover(start, stop)
-        own_rows, own_scores = self._repeat(start, stop)
-        rows = np.concatenate([own_rows, found_rows], axis=1)
-        scores = np.concatenate([own_scores, found_scores], axis=1)
-        sources = np.concatenate([np.full(own_rows.shape, Source.REPEAT, np.uint8), found_sources], axis=1)
-        has_history = self.known[start:stop] | (np.diff(self.history.indptr[start : stop + 1]) > 0)
-        scores[~has_history] = -np.inf
+        """Returns the lists of `discovery.size` users from `start` on."""
+        stop = min(start + self.discovery.size, self.history.n_users)
+        repeat, found = self._repeat(start, stop), self._discover(start, stop)
+        rows = np.hstack([repeat[0], found[0]])
+        logits = np.hstack([repeat[1], found[1]])
+        sources = np.hstack([repeat[2], found[2]])
+        logits[~self.listed_users[start:stop]] = -np.inf
         with np.errstate(over="ignore"):
-            chances = (1.0 / (1.0 + np.exp(-scores))).astype(np.float32)
-        order = np.lexsort((rows, -chances), axis=1)[:, : self.length]
-        rows, chances, sources = (np.take_along_axis(part, order, axis=1) for part in (rows, chances, sources))
-        real = np.isfinite(np.take_along_axis(scores, order, axis=1))
-        block = RankedBlock(
+            chances = 1.0 / (1.0 + np.exp(-logits))
+        order = np.lexsort((rows, -chances, ~np.isfinite(logits)), axis=1)[:, : self.length]
+        real = np.isfinite(np.take_along_axis(logits, order, axis=1))
+        short = ((0, 0), (0, self.length - order.shape[1]))
+        rows, chances = np.take_along_axis(rows, order, axis=1), np.take_along_axis(chances, order, axis=1)
+        sources = np.take_along_axis(sources, order, axis=1)
+        return RankedBlock(
             start,
-            np.full((stop - start, self.length), NO_ITEM, np.int32),
-            np.zeros((stop - start, self.length), np.float32),
-            np.zeros((stop - start, self.length), np.uint8),
+            np.pad(np.where(real, rows, NO_ITEM), short, constant_values=NO_ITEM),
+            np.pad(np.where(real, chances, 0.0), short).astype(np.float32),
+            np.pad(np.where(real, sources, Source.UNSPECIFIED), short).astype(np.uint8),
         )
-        width = rows.shape[1]
-        block.rows[:, :width] = np.where(real, rows, NO_ITEM)
-        block.scores[:, :width] = np.where(real, chances, 0.0)
-        block.sources[:, :width] = np.where(real, sources, Source.UNSPECIFIED)
-        return block
 
-    def _discover(
-        self, start: int, stop: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint8]]:
-        scores = self.model.user_factors[start:stop] @ self.vectors
-        scores += self.bias
-        pairs = slice(self.history.indptr[start], self.history.indptr[stop])
-        places = self.place[self.history.items[pairs]]
-        inside = places != NO_ITEM
-        scores[(self.history.users[pairs] - start)[inside], places[inside]] = -np.inf
-        best, values = top_k(scores, self.length)
-        by_model = self.pool_modelled[best] & self.known[start:stop, None]
-        sources = np.where(by_model, Source.COLLABORATIVE, Source.BESTSELLER).astype(np.uint8)
-        return self.pool[best].astype(np.int32), values, sources
+    def _discover(self, start: int, stop: int) -> Candidates:
+        rows = self.discovery.candidates(start, stop)
+        place, column = np.nonzero(rows != NO_ITEM)
+        users, items = place + start, rows[place, column]
+        weights = self.blend.discovery
+        logits = np.full(rows.shape, -np.inf, np.float32)
+        logits[place, column] = weights[0] + between(self.history, self.model, users, items) @ weights[1:]
+        by_model = self.discovery.modelled_items[rows] & self.discovery.modelled_users[start:stop, None]
+        return rows, logits, np.where(by_model, Source.COLLABORATIVE, Source.BESTSELLER).astype(np.uint8)
 
-    def _repeat(self, start: int, stop: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        pairs = slice(self.history.indptr[start], self.history.indptr[stop])
-        users, items = self.history.users[pairs] - start, self.history.items[pairs]
-        collaborative = pair_scores(self.model.user_factors[start:stop], self.model.item_factors, users, items)
-        weights = self.blend.repeat
-        scores = weights[0] + self.history.features[pairs] @ weights[1:-1] + weights[-1] * collaborative
-        scores[~self.sellable[items]] = -np.inf
-        order = np.lexsort((items, -scores, users))
-        users, items, scores = users[order], items[order], scores[order]
-        rank = np.arange(users.size) - (self.history.indptr[start:stop] - self.history.indptr[start])[users]
+    def _repeat(self, start: int, stop: int) -> Candidates:
+        pairs = self.history.pairs_of(start, stop)
+        users, items = self.history.users[pairs], self.history.items[pairs]
+        others = between(self.history, self.model, users, items)
+        features = np.column_stack([self.history.pair_features[pairs], others])
+        logits = self.blend.repeat[0] + features @ self.blend.repeat[1:]
+        logits[~self.sellable[items]] = -np.inf
+        order = np.lexsort((items, -logits, users))
+        users, items, logits = users[order], items[order], logits[order]
+        rank = np.arange(pairs.start, pairs.stop) - self.history.indptr[users]
         kept = rank < self.max_repeat
         rows = np.full((stop - start, self.max_repeat), NO_ITEM, np.int32)
-        values = np.full((stop - start, self.max_repeat), -np.inf, np.float32)
-        rows[users[kept], rank[kept]] = items[kept]
-        values[users[kept], rank[kept]] = scores[kept]
-        return rows, values
+        found = np.full((stop - start, self.max_repeat), -np.inf, np.float32)
+        rows[users[kept] - start, rank[kept]] = items[kept]
+        found[users[kept] - start, rank[kept]] = logits[kept]
+        return rows, found, np.full(rows.shape, Source.REPEAT, np.uint8)
 
 
 def _named(names: tuple[str, ...], weights: NDArray[np.float64]) -> dict[str, float]:
-    return {name: round(float(weight), 4) for name, weight in zip(("constant", *names), weights, strict=True)}
+    return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}

@@ -1,4 +1,4 @@
-"""Owns the items most like an item, by the angle between the collaborative model's vectors; the stage `similar`."""
+"""Owns the items most like an item, by the angle between their vectors in ALS; the stage `similar`."""
 
 from __future__ import annotations
 

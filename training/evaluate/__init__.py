@@ -1,4 +1,4 @@
-"""Owns judging the recommendations: a time split, four rivals, every shopper and item, intervals, the table."""
+"""Owns judging the recommendations: a time split, four rivals, all shoppers and items, intervals."""
 
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.stage import evaluate_stage

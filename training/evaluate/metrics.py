@@ -1,4 +1,4 @@
-"""Owns the measures of a list against what was bought after it, for all shoppers at once, and their intervals.
+"""Owns the measures of a list against what was bought after it, and their intervals.
 
 For a shopper with relevant items R and a list L of at most k items, padded with -1:
 
@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.blend import is_member
 from training.blocks import NO_ITEM
 from training.evaluate.split import Relevance
+from training.history import is_member
 
 Floats = NDArray[np.float64]
 METRICS = ("precision", "recall", "ndcg", "hit_rate", "value_captured", "user_coverage")
@@ -65,8 +65,8 @@ def catalogue_coverage(lists: NDArray[np.int32], catalogue: NDArray[np.int64]) -
 def bootstrap_means(values: Floats, *, resamples: int, rng: np.random.Generator) -> Floats:
     """Returns each column's mean in every resample of the shoppers, `(resamples, columns)`.
 
-    All columns see the same draws, so differences and quotients of two columns are paired.  A resample without a
-    shopper who counts for a column has NaN there.
+    All columns see the same draws, so differences and quotients of two columns are paired.  A resample
+    without a shopper who counts for a column has NaN there.
 
     Args:
         values: `(n_users, columns)`; NaN means that the shopper does not count for the column.
@@ -81,14 +81,16 @@ def bootstrap_means(values: Floats, *, resamples: int, rng: np.random.Generator)
     for start in range(0, resamples, size):
         count = min(size, resamples - start)
         drawn = rng.integers(0, n_users, (count, n_users)) + np.arange(count)[:, None] * n_users
-        times = np.bincount(drawn.ravel(), minlength=count * n_users).reshape(count, n_users).astype(np.float64)
+        times = (
+            np.bincount(drawn.ravel(), minlength=count * n_users).reshape(count, n_users).astype(np.float64)
+        )
         with np.errstate(invalid="ignore", divide="ignore"):
             means[start : start + count] = (times @ filled) / (times @ counted)
     return means
 
 
 def interval(samples: Floats, *, confidence: float) -> tuple[Floats, Floats]:
-    """Returns the percentile interval of every column, ignoring resamples that are not finite; NaN where none is."""
+    """Returns the percentile interval of every column over its finite resamples; NaN where none is."""
     edges = np.full((2, samples.shape[1]), np.nan)
     some = np.isfinite(samples).any(axis=0)
     quantiles = ((1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0)

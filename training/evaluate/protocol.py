@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from recdata.artefacts import EVALUATION
 from training.als import AlsConfig, fit_als
-from training.blend import Blend, pair_history
+from training.blend import Blend
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import METRICS, bootstrap_means, catalogue_coverage, interval, user_metrics
 from training.evaluate.rivals import MODELS, TARGETS, Rivals
-from training.evaluate.split import Relevance, Split, judged_users, relevance, test_purchases
+from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
+from training.history import Rows, pair_history
 from training.interactions import InteractionsConfig, build_interactions
 from training.ranking import RankingConfig, learn_blend
 
@@ -46,7 +47,7 @@ def evaluate(
     purchases: pl.LazyFrame,
     behaviour: pl.LazyFrame,
     n_users: int,
-    n_items: int,
+    categories: Rows,
     *,
     split: Split,
     interactions: InteractionsConfig,
@@ -56,12 +57,14 @@ def evaluate(
 ) -> Outcome:
     """Returns every measure of every model, by target and segment.
 
-    Models and blend are learned from days before `split.start` only.  Judged are all shoppers who bought in the test
-    period, also those without history; relevant is everything they bought, also items never sold before.
+    Models and blend are learned from days before `split.start` only.  Judged are all shoppers who bought in
+    the test period, also those without history; relevant is everything they bought, also items never sold
+    before.
     """
-    bought = test_purchases(purchases, split)
+    n_items = categories.size
+    bought = bought_pairs(purchases, split)
     users = judged_users(bought, config)
-    history = pair_history(purchases, n_users, n_items, as_of=split.start)
+    history = pair_history(purchases, n_users, categories, as_of=split.start)
     catalogue = np.unique(history.items).astype(np.int64)
     if not users.size or not catalogue.size:
         side = f"before {split.start}" if users.size else f"from {split.start} to before {split.end}"
@@ -71,19 +74,21 @@ def evaluate(
         purchases,
         behaviour,
         n_users,
-        n_items,
+        categories,
         as_of=split.start,
         interactions=interactions,
         als=als,
         config=ranking,
     )
-    matrix = build_interactions(purchases, behaviour, n_users, n_items, as_of=split.start, config=interactions)
+    matrix = build_interactions(
+        purchases, behaviour, n_users, n_items, as_of=split.start, config=interactions
+    )
     rivals = Rivals.of(users, history, fit_als(matrix, als), blend)
     orders = _orders(purchases, split, n_users)[users]
     buyers = np.bincount(history.items, minlength=n_items)
     relevant = relevance(bought, users, n_items)
     lists = rivals.lists(config.k, ranking)
-    targets = {"all": relevant, "never_bought": relevant.without(rivals.known_keys)}
+    targets = {"all": relevant, "never_bought": relevant.without(rivals.history.keys)}
     frame = _judge(lists, targets, activity_segments(orders), popularity_segments(buyers), catalogue, config)
     return Outcome(frame, users.size, catalogue.size, blend, "")
 
@@ -104,7 +109,7 @@ def activity_segments(orders: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]
 
 
 def popularity_segments(buyers: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
-    """Returns which items are head, torso and tail: each a third of all pairs of buyer and item bought before.
+    """Returns which items are head, torso and tail: each a third of all known pairs of buyer and item.
 
     Items are taken from the most to the least bought; the tail holds those never bought before, too.
     """
@@ -183,7 +188,9 @@ def _mean_rows(
     means = np.nansum(values, axis=0) / np.maximum(counted, 1)
     low, high = interval(samples, confidence=config.confidence)
     return [
-        _row(*name, means[at], low[at], high[at], int(counted[at])) for at, name in enumerate(names) if counted[at]
+        _row(*name, means[at], low[at], high[at], int(counted[at]))
+        for at, name in enumerate(names)
+        if counted[at]
     ]
 
 
@@ -206,7 +213,7 @@ def _ratio_rows(
         with np.errstate(invalid="ignore", divide="ignore"):
             quotients = samples[:, [at]] / samples[:, [base]]
         low, high = interval(quotients, confidence=config.confidence)
-        value = np.nanmean(values[:, at]) / below
+        value = float(np.nanmean(values[:, at]) / below)
         rows.append(_row(model, target, segment, f"{metric}_vs_{BASELINE}", value, low[0], high[0], counted))
     return rows
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.als import AlsModel
-from training.blend import Blend, History, is_member, pair_keys, select_users
+from training.blend import Blend
 from training.blocks import NO_ITEM, block_rows, in_threads, top_k
+from training.history import History, is_member, pair_keys
 from training.ranking import RankingConfig, rank_for_users
 
 Lists = NDArray[np.int32]
@@ -36,20 +37,15 @@ class Rivals:
     def of(cls, users: NDArray[np.int64], history: History, model: AlsModel, blend: Blend) -> Rivals:
         """Returns the rivals for the given user rows."""
         chosen = AlsModel(model.user_factors[users], model.item_factors, model.losses)
-        return cls(select_users(history, users), chosen, blend)
-
-    @property
-    def known_keys(self) -> NDArray[np.int64]:
-        """Returns the sorted keys of all pairs bought before."""
-        return pair_keys(self.history.users, self.history.items, self.history.popularity.size)
+        return cls(history.of_users(users), chosen, blend)
 
     def lists(self, k: int, ranking: RankingConfig) -> dict[tuple[str, str], Lists]:
         """Returns the `(n_users, k)` lists of every model for every target, padded with -1.
 
-        For the target "never_bought" every model leaves out what the shopper had bought, as the server does on
-        request.  A served list that is too short is filled up with bestsellers, as the server does.
+        For the target "never_bought" every model leaves out what the shopper had bought, as the server does
+        on request.  A served list that is too short is filled up with bestsellers, as the server does.
         """
-        known = self.known_keys
+        known = self.history.keys
         nothing = np.empty(0, np.int64)
         lists: dict[tuple[str, str], Lists] = {}
         served = self._served(ranking)
@@ -58,26 +54,22 @@ class Rivals:
             lists["bestsellers", target] = bestsellers
             lists["own_frequency", target] = self._own_frequency(k, nothing_left=target == "never_bought")
             lists["als", target] = self._als(k, without_bought=target == "never_bought")
-            lists["served", target] = fill_up(first_allowed(served, k, left_out, self._n_items), bestsellers)
+            lists["served", target] = fill_up(
+                first_allowed(served, k, left_out, self.history.n_items), bestsellers
+            )
         return lists
-
-    @property
-    def _n_users(self) -> int:
-        return self.model.user_factors.shape[0]
-
-    @property
-    def _n_items(self) -> int:
-        return self.history.popularity.size
 
     def _bestsellers(self, k: int, left_out: NDArray[np.int64]) -> Lists:
         longest = k + int(np.diff(self.history.indptr).max(initial=0)) if left_out.size else k
-        popularity = self.history.popularity
+        popularity = self.history.recent_buyers
         order = np.lexsort((np.arange(popularity.size), -popularity))[:longest]
         order = order[popularity[order] > 0].astype(np.int32)
-        return first_allowed(np.broadcast_to(order, (self._n_users, order.size)), k, left_out, self._n_items)
+        return first_allowed(
+            np.broadcast_to(order, (self.history.n_users, order.size)), k, left_out, self.history.n_items
+        )
 
     def _own_frequency(self, k: int, *, nothing_left: bool) -> Lists:
-        lists = np.full((self._n_users, k), NO_ITEM, np.int32)
+        lists = np.full((self.history.n_users, k), NO_ITEM, np.int32)
         if nothing_left:
             return lists
         history = self.history
@@ -89,11 +81,11 @@ class Rivals:
         return lists
 
     def _als(self, k: int, *, without_bought: bool) -> Lists:
-        lists = np.full((self._n_users, k), NO_ITEM, np.int32)
+        lists = np.full((self.history.n_users, k), NO_ITEM, np.int32)
         pool = np.flatnonzero(self.model.item_factors.any(axis=1))
         if not pool.size:
             return lists
-        place = np.full(self._n_items, NO_ITEM)
+        place = np.full(self.history.n_items, NO_ITEM)
         place[pool] = np.arange(pool.size)
         vectors = np.ascontiguousarray(self.model.item_factors[pool].T)
         size = block_rows(pool.size)
@@ -101,26 +93,28 @@ class Rivals:
         def block(start: int) -> tuple[int, Lists]:
             scores = self.model.user_factors[start : start + size] @ vectors
             if without_bought:
-                pairs = slice(*self.history.indptr[[start, min(start + size, self._n_users)]])
+                pairs = self.history.pairs_of(start, min(start + size, self.history.n_users))
                 places = place[self.history.items[pairs]]
-                scores[(self.history.users[pairs] - start)[places != NO_ITEM], places[places != NO_ITEM]] = -np.inf
+                scores[
+                    (self.history.users[pairs] - start)[places != NO_ITEM], places[places != NO_ITEM]
+                ] = -np.inf
             best, values = top_k(scores, k)
             return start, np.where(np.isfinite(values), pool[best], NO_ITEM).astype(np.int32)
 
-        for start, rows in in_threads(block, range(0, self._n_users, size), threads=0):
+        for start, rows in in_threads(block, range(0, self.history.n_users, size), threads=0):
             lists[start : start + size, : rows.shape[1]] = rows
         lists[~self.model.user_factors.any(axis=1)] = NO_ITEM
         return lists
 
     def _served(self, ranking: RankingConfig) -> Lists:
-        sellable = np.ones(self._n_items, bool)
+        sellable = np.ones(self.history.n_items, bool)
         blocks = rank_for_users(self.history, self.model, self.blend, sellable, ranking)
         return np.concatenate([block.rows for block in blocks])
 
 
 def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: int) -> Lists:
     """Returns each list's first k items whose (position, item) key is not in the sorted `left_out`."""
-    n_users, length = lists.shape
+    n_users = lists.shape[0]
     kept = np.full((n_users, k), NO_ITEM, np.int32)
     for start in range(0, n_users, FILTER_BLOCK_USERS):
         block = lists[start : start + FILTER_BLOCK_USERS]
@@ -130,7 +124,6 @@ def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: in
         rank = np.cumsum(allowed, axis=1) - 1
         inside, column = np.nonzero(allowed & (rank < k))
         kept[start + inside, rank[inside, column]] = block[inside, column]
-    del length
     return kept
 
 

@@ -10,13 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recdata.errors import RunError
-from training.blend import is_member, pair_keys
 from training.evaluate.config import EvaluateConfig
+from training.history import is_member, pair_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The test period: `start` is its first day and the first day not learned from, `end` the first day after it."""
+    """The test period: `start` is its first day, before which all is learned; `end` the day after it."""
 
     start: date
     end: date
@@ -27,8 +27,8 @@ class Relevance:
     """What the judged shoppers bought in the test period, one entry a pair of shopper and item.
 
     Attributes:
-        keys: `(n_pairs,)` int64, `place * n_items + item_row`, ascending; place is the shopper's position among the
-            judged.
+        keys: `(n_pairs,)` int64, `place * n_items + item_row`, ascending; place is the shopper's position
+            among the judged.
         revenue: `(n_pairs,)` float64, net of returns, never negative.
         n_users: how many shoppers are judged.
         n_items: how many items there are.
@@ -67,13 +67,14 @@ def split_for(config: EvaluateConfig, *, as_of: date) -> Split:
     start = config.test_start or as_of - timedelta(days=config.test_days)
     if start >= as_of:
         raise RunError(
-            f"training.evaluate.test_start = {start} is not before the run's day {as_of}; choose an earlier day"
+            f"training.evaluate.test_start = {start} is not before the run's day {as_of}; "
+            "choose an earlier day"
         )
     return Split(start, min(start + timedelta(days=config.test_days), as_of))
 
 
-def test_purchases(purchases: pl.LazyFrame, split: Split) -> pl.DataFrame:
-    """Returns (user_row, item_row, revenue), sorted, of all pairs bought net of returns in the test period."""
+def bought_pairs(purchases: pl.LazyFrame, split: Split) -> pl.DataFrame:
+    """Returns the sorted (user_row, item_row, revenue) of what was bought, net of returns, in the test."""
     return (
         purchases.filter((pl.col("day") >= split.start) & (pl.col("day") < split.end))
         .group_by("user_row", "item_row")

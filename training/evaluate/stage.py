@@ -10,6 +10,7 @@ from training.als import AlsConfig
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.protocol import Outcome, evaluate
 from training.evaluate.split import Split, split_for
+from training.history import category_codes
 from training.interactions import InteractionsConfig
 from training.ranking import RankingConfig
 
@@ -28,7 +29,7 @@ def evaluate_stage(
                 scan_artefact(ctx.source("purchases.parquet"), "purchases"),
                 scan_artefact(ctx.source("behaviour.parquet"), "behaviour"),
                 read_artefact(ctx.source("users.parquet"), "users").height,
-                read_artefact(ctx.source("items.parquet"), "items").height,
+                category_codes(read_artefact(ctx.source("items.parquet"), "items")),
                 split=split,
                 interactions=interactions,
                 als=als,

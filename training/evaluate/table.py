@@ -22,7 +22,7 @@ SEGMENT_METRIC = "ndcg"
 
 
 def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
-    """Prints the `evaluation` artefact: means with their intervals, then quotients against bestsellers, then segments.
+    """Prints the `evaluation` artefact: means and intervals, quotients against bestsellers, segments.
 
     Args:
         console: where to.
@@ -38,9 +38,10 @@ def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
         ).iter_rows()
     }
     for target in TARGETS:
-        users = frame.filter((pl.col("target") == target) & (pl.col("segment") == "all"))["n_users"].max()
-        if users is None:
+        judged = frame.filter((pl.col("target") == target) & (pl.col("segment") == "all"))["n_users"]
+        if judged.is_empty():
             continue
+        users = int(judged.to_numpy().max())
         table = Table(title=f"{TITLES[target]}, {users} shoppers", title_justify="left")
         table.add_column("model")
         for metric in (*METRICS, "catalogue_coverage"):
@@ -81,7 +82,9 @@ def _print_segments(console: Console, frame: pl.DataFrame, cells: Cells) -> None
         table.add_column("shoppers", justify="right")
         for model in MODELS:
             table.add_column(TITLES[model], justify="right")
-        for segment, users in part.group_by("segment", maintain_order=True).agg(pl.col("n_users").max()).iter_rows():
+        for segment, users in (
+            part.group_by("segment", maintain_order=True).agg(pl.col("n_users").max()).iter_rows()
+        ):
             found = (cells.get((model, target, segment, SEGMENT_METRIC)) for model in MODELS)
             table.add_row(segment, str(users), *(_cell(cell) for cell in found))
         if table.row_count:
