@@ -6,7 +6,7 @@ import codecs
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -17,6 +17,7 @@ from recdata.tables import TABLES
 
 EPOCH_FORMATS: Final = ("epoch_s", "epoch_ms")
 OneChar = Annotated[str, Meta(min_length=1, max_length=1)]
+StructT = TypeVar("StructT", bound=Struct)
 Text = Annotated[str, Meta(min_length=1)]
 
 
@@ -141,14 +142,22 @@ def load_mapping(path: Path | None) -> Mapping:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as TOML ({error}); see examples/mapping.toml") from error
-    try:
-        mapping = msgspec.convert(document, Mapping)
-    except msgspec.ValidationError as error:
-        match = re.search(r"(?s)^(.*) - at `(?:key in )?\$\.?(.*)`$", str(error))
-        said, where = match.groups() if match else (str(error), "")
-        raise ConfigError(f"{path}: {where or 'top level'}: {said}; see examples/mapping.toml") from error
+    tables = document.get("tables")
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        _convert(path, f"tables.{name}", table, TableMapping)  # here, so that a message can name the table
+    mapping = _convert(path, "", document, Mapping)
     _check_names(path, mapping)
     return mapping
+
+
+def _convert(path: Path, place: str, content: object, kind: type[StructT]) -> StructT:
+    try:
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        match = re.search(r"(?s)^(.*) - at `(?:key in )?\$\.?(.*)`$", str(error))
+        said, below = match.groups() if match else (str(error), "")
+        where = ".".join(filter(None, (place, below))) or "top level"
+        raise ConfigError(f"{path}: {where}: {said}; see examples/mapping.toml") from error
 
 
 def _check_names(path: Path, mapping: Mapping) -> None:

@@ -7,7 +7,7 @@ of the check that each failed; of the whole table only one 64-bit hash a row is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,8 @@ LEFT_OUT_CODE: Final = -1
 #: Stands, among the numbers of checks, for a promotion of which no listed item is known.
 NO_KNOWN_ITEM_CODE: Final = 10_000
 VALUE_CHARS: Final = 200
+#: More rows than a file can have, so that file number and row make one number.
+MAX_ROWS: Final = 1 << 40
 REJECT_COLUMNS: Final = ("table", "file", "row", "reason", "column", "value")
 UNKNOWN_CATEGORY: Final = "Unknown"
 
@@ -43,7 +45,7 @@ class TableResult:
     repeated: int
     rejected: dict[str, int]
     ignored_columns: tuple[str, ...]
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...]
 
 
 class TableImport:
@@ -133,7 +135,7 @@ class TableImport:
             repeated=repeated.height,
             rejected=rejected,
             ignored_columns=self._ignored,
-            notes=notes,
+            notes=tuple(notes),
         )
 
     def _check(self, frame: pl.LazyFrame, number: int) -> pl.LazyFrame:
@@ -180,8 +182,10 @@ class TableImport:
         place = [FILE, ROW]
         if self._rules.one_row_per_key:
             keys = list(self._table.key)
-            last = good.group_by(keys).agg(last=pl.struct(place).max()).select("last").unnest("last")
-            return good.select(place).join(last, on=place, how="anti").collect(engine="streaming"), none
+            one = pl.col(FILE).cast(pl.Int64) * MAX_ROWS + pl.col(ROW)
+            last = good.group_by(keys).agg(one=one.max())
+            others = good.select(*place, one=one).join(last, on="one", how="anti")
+            return others.select(place).collect(engine="streaming"), none
         if self._rules.duplicates == "keep" and not self._table.key:
             return none, none
         same = list(self._table.key or self._table.schema)
