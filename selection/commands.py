@@ -78,20 +78,21 @@ commands: list[click.Command] = [select, report]
 def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:
     """Returns a table for the console of SELECTION rows joined with their titles, in the frame's order."""
     table = Table(title=title)
-    for name in ("#", "item", "action", "stage", "score", "forecast", "revenue", "why"):
+    for name in ("#", "item", "action", "stage", "score", "forecast", "revenue"):
         numeric = name in {"#", "score", "forecast", "revenue"}
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if numeric else "left", no_wrap=name != "item", overflow="fold"
+        )
     for row in frame.iter_rows(named=True):
-        reasons = msgspec.json.decode(row["reasons_en"], type=list[str])
+        reason = next(iter(msgspec.json.decode(row["reasons_en"], type=list[str])), "")
         table.add_row(
             str(row["rank"]),
-            _plain(row["title"] or row["item_id"]),
+            "\n".join([_plain(row["title"] or row["item_id"]), f"[dim]{_plain(reason)}[/]"]),
             word(ACTION_WORDS, row["action"], "en"),
             word(STAGE_WORDS, row["stage"], "en"),
             f"{row['score'] * 100:.0f}",
             f"{count(row['demand'])} ({count(row['demand_q10'])}–{count(row['demand_q90'])})",
             money(row["revenue_at_stake"], currency),
-            _plain(reasons[0]) if reasons else "",
         )
     return table
 

@@ -40,6 +40,8 @@ FEATURES = {
     "buyers": pl.Int32,  # distinct, in the base window
     "trend": pl.Float64,  # shrunk growth of the order rate, net of the shop's; 0.2 = 20% up
     "trend_z": pl.Float64,  # in standard errors
+    "trend_newer_days": pl.Int32,  # lengths of the windows compared; 0 where there is no trend
+    "trend_older_days": pl.Int32,
     "season_ratio": pl.Float64,
     "season_orders": pl.Float64,
     "repurchase_rate": pl.Float64,
@@ -92,7 +94,7 @@ def build_features(
         frame = frame.join(part, on="item_row", how="left", maintain_order="left")
     frame = frame.join(item_forecasts(known.forecast_totals), on="item_id", how="left", maintain_order="left")
     counted = ("units", "revenue", "orders")
-    zero = [f"{name}_{window}" for name in counted for window in ("recent", "base")]
+    zero = [f"{name}_{window}" for name in counted for window in ("recent", "base", "older", "half")]
     frame = frame.with_columns(
         pl.col(*zero, "revenue_long", "season_orders", "yearly_orders", "promotion_share").fill_null(0.0),
         pl.col("buyers").fill_null(0),
@@ -108,28 +110,46 @@ def build_features(
 
 
 def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl.DataFrame:
-    """Adds `trend` = (recent + k) / (expected + k) - 1 and its z, both 0 for an item too young to have one.
+    """Adds `trend` = (newer + k) / (expected + k) - 1, its z, and the lengths of the two windows compared.
+
+    The recent window against what it had before it (the base window's length, or less for an item that
+    is younger, at least `trend_min_days`); for an item too young for that, the recent window's newer
+    half against its older half; for one younger still, no trend: 0 and 0.
 
     Orders, not units: one order of ten is one event. Expected is the older window's rate times the
     change of the whole shop, so that a quiet month is not taken for the decline of everything. Given n
-    orders in both windows, the recent ones are binomial with p = expected share under "moved with the
+    orders in both windows, the newer ones are binomial with p = expected share under "moved with the
     shop"; z is the normal score of that.
     """
-    recent_days, prior = config.recent_days, config.trend_prior_orders
+    recent_days, half_days = config.recent_days, config.recent_days // 2
     age = pl.col("age_days").fill_null(history_days).clip(upper_bound=history_days)
-    older_days = (age - recent_days).clip(0, config.base_days).cast(pl.Float64)
-    recent, older = pl.col("orders_recent"), pl.col("orders_older").fill_null(0.0)
-    has = older_days >= config.trend_min_days
-    shop_older_days = min(max(history_days - recent_days, 0), config.base_days)
-    change = (recent.sum() / recent_days) / (older.sum() / shop_older_days)
+    before = (age - recent_days).clip(0, config.base_days)
+    shop_before = min(max(history_days - recent_days, 0), config.base_days)
+    recent, older, half = pl.col("orders_recent"), pl.col("orders_older"), pl.col("orders_half")
+    full = before >= config.trend_min_days
+    halves = ~full & (age >= 2 * half_days) & (half_days > 0)
+    changes = {
+        "full_change": (recent.sum() / recent_days) / (older.sum() / shop_before),
+        "half_change": half.sum() / (recent.sum() - half.sum()),
+    }
     frame = frame.with_columns(
-        pl.when(change.is_finite() & (change > 0)).then(change).otherwise(1.0).alias("shop_change")
+        *(
+            pl.when(change.is_finite() & (change > 0)).then(change).otherwise(1.0).alias(name)
+            for name, change in changes.items()
+        ),
+        pl.when(full).then(recent_days).when(halves).then(half_days).otherwise(0).alias("trend_newer_days"),
+        pl.when(full).then(before).when(halves).then(half_days).otherwise(0).alias("trend_older_days"),
+        pl.when(full).then(recent).when(halves).then(half).otherwise(0.0).alias("newer"),
+        pl.when(full).then(older).when(halves).then(recent - half).otherwise(0.0).alias("before"),
     )
-    weight = recent_days * pl.col("shop_change") / older_days
-    expected, n, p = older * weight, recent + older, weight / (1 + weight)
-    z = (recent - n * p) / (n * p * (1 - p)).sqrt()
+    newer, before_orders, prior = pl.col("newer"), pl.col("before"), config.trend_prior_orders
+    change = pl.when(full).then("full_change").otherwise("half_change")
+    weight = change * pl.col("trend_newer_days") / pl.col("trend_older_days")
+    has = pl.col("trend_older_days") > 0
+    expected, n, p = before_orders * weight, newer + before_orders, weight / (1 + weight)
+    z = (newer - n * p) / (n * p * (1 - p)).sqrt()
     return frame.with_columns(
-        pl.when(has).then((recent + prior) / (expected + prior) - 1).otherwise(0.0).alias("trend"),
+        pl.when(has).then((newer + prior) / (expected + prior) - 1).otherwise(0.0).alias("trend"),
         pl.when(has & (n > 0)).then(z).otherwise(0.0).alias("trend_z"),
     )
 

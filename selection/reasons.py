@@ -32,6 +32,8 @@ class Facts(NamedTuple):
     buyers: int
     trend: float
     trend_z: float
+    trend_newer_days: int
+    trend_older_days: int
     orders_recent: float
     units_recent: float
     season_ratio: float | None
@@ -72,7 +74,7 @@ def _candidates(facts: Facts, windows: Windows, currency: str) -> Iterator[Reaso
     yield from _life(facts, windows)
     yield from _standing(facts)
     yield _demand(facts, windows, currency)
-    yield from _trend(facts, windows)
+    yield from _trend(facts)
     yield from _customers(facts, windows, currency)
 
 
@@ -136,7 +138,7 @@ def _demand(facts: Facts, windows: Windows, currency: str) -> Reason:
     return Reason(strength, zh, en)
 
 
-def _trend(facts: Facts, windows: Windows) -> Iterator[Reason]:
+def _trend(facts: Facts) -> Iterator[Reason]:
     if abs(facts.trend_z) < 1 or abs(facts.trend) < 0.05 or facts.stage == "dead":
         return
     rising = facts.trend > 0
@@ -144,11 +146,12 @@ def _trend(facts: Facts, windows: Windows) -> Iterator[Reason]:
     strength = min(abs(facts.trend_z) / 2, 3.0) * (1 if fitting else 0.5)
     if facts.stage in {"growth", "decline"}:
         strength += 1.5
+    newer, older = facts.trend_newer_days, facts.trend_older_days
     change, errors = signed_percent(facts.trend), f"{abs(facts.trend_z):.1f}"
     yield Reason(
         strength,
-        f"近 {windows.recent} 天订单比此前 {windows.base} 天 {change}（已扣除全店变化，{errors} 个标准误）",
-        f"Orders of the last {windows.recent} days are {change} against the {windows.base} days before, "
+        f"近 {newer} 天日均订单比此前 {older} 天 {change}（已扣除全店变化，{errors} 个标准误）",
+        f"Orders a day are {change} in the last {newer} days against the {older} days before, "
         f"net of the shop's own change ({errors} standard errors)",
     )
 

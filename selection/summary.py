@@ -7,12 +7,13 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from selection.config import BacktestConfig
 from selection.score import Floats
-from selection.words import METHOD_LABELS, METRIC_WORDS, word
+from selection.words import METHOD_LABELS, signed_percent
 
 METHODS = (
     "selection",
@@ -141,42 +142,47 @@ def print_backtest(console: Console, frame: pl.DataFrame) -> None:
         return
     origins = frame.filter(pl.col("part") == "origin").get_column("origin").n_unique()
     latest = int(rows.item(0, "n_origins"))
-    table = Table(
-        title=f"back-test over the latest {latest} of {origins} origins, "
-        f"mean with 95% interval; lift over {METHOD_LABELS[BASELINE]} of the last period"
+    console.print(
+        f"back-test over the latest {latest} of {origins} origins: mean, 95% bootstrap interval, "
+        f"lift over {METHOD_LABELS[BASELINE]} of the last period"
     )
-    table.add_column("picks")
-    table.add_column("method", no_wrap=True)
-    for metric in METRICS:
-        table.add_column(word(METRIC_WORDS, metric, "en").lower(), justify="right")
-        table.add_column("lift", justify="right")
     for scope in SCOPES:
+        table = Table(
+            title=f"picks of the {scope}, %", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        )
+        table.add_column("method", no_wrap=True)
+        for metric in METRICS:
+            table.add_column(metric, justify="right", no_wrap=True)
+            table.add_column("lift", justify="right", no_wrap=True)
         for method in METHODS:
             cells = rows.filter((pl.col("scope") == scope) & (pl.col("method") == method))
             found = {row["metric"]: row for row in cells.iter_rows(named=True)}
             if not found:
                 continue
-            line = [scope, METHOD_LABELS[method]]
+            line = [METHOD_LABELS[method]]
             for metric in METRICS:
-                line += [_cell(found.get(metric)), _cell(found.get(f"lift_{metric}"), sign="+")]
+                lift = None if method in {"oracle", "random"} else found.get(f"lift_{metric}")
+                line += [_cell(found.get(metric)), _cell(lift, sign="+")]
             table.add_row(*line, style="bold" if method == "selection" else None)
-        table.add_section()
-    console.print(table)
-    lifts = frame.filter((pl.col("part") == "all") & (pl.col("method") == "selection"))
-    for row in lifts.filter(pl.col("metric").str.starts_with("lift_")).iter_rows(named=True):
-        metric = row["metric"].removeprefix("lift_")
-        says = {"better": "better than", "worse": "worse than", "even": "no clear difference from"}
-        console.print(
-            f"all {origins} origins, {row['scope']}, {metric}: selection is "
-            f"{says[verdict(row['low'], row['high'])]} {METHOD_LABELS[BASELINE]}, lift {_cell(row, sign='+')}"
-        )
+        if table.row_count:
+            console.print(table)
+    says = {"better": "better", "worse": "worse", "even": "no clear difference"}
+    for part, label in {"held_out": f"latest {latest}", "all": f"all {origins}"}.items():
+        lifts = frame.filter((pl.col("part") == part) & (pl.col("method") == "selection"))
+        for row in lifts.filter(pl.col("metric").str.starts_with("lift_")).iter_rows(named=True):
+            low, high = row["low"], row["high"]
+            console.print(
+                f"selection, {row['scope']}, {row['metric'].removeprefix('lift_')}, {label} origins: "
+                f"{says[verdict(low, high)]} ({signed_percent(row['value'], digits=1)}, "
+                f"{signed_percent(low, digits=1)} to {signed_percent(high, digits=1)})"
+            )
 
 
 def _cell(row: dict[str, float] | None, *, sign: str = "") -> str:
     if row is None:
         return "–"
-    value, low, high = (f"{round(row[name] * 100, 1) + 0.0:{sign}.1f}" for name in ("value", "low", "high"))
-    return f"{value}% ({low} to {high})"
+    value, low, high = (f"{round(row[name] * 100):{sign}d}" for name in ("value", "low", "high"))
+    return f"{value} ({low}..{high})"
 
 
 def _by_method(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:

@@ -22,7 +22,13 @@ def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, hor
     season = pl.col("day").is_between(year_ago, year_ago + timedelta(days=horizon), closed="left")
     sold = pl.col("quantity") > 0
     columns = {"units": "quantity", "revenue": "revenue", "orders": "orders"}
-    windows = {"recent": recent, "base": base, "older": older, "long": _since(origin, config.long_days)}
+    windows = {
+        "recent": recent,
+        "base": base,
+        "older": older,
+        "half": _since(origin, config.recent_days // 2),
+        "long": _since(origin, config.long_days),
+    }
     lately = sold & _since(origin, 90)
     return sales.group_by("item_row").agg(
         *(

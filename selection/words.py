@@ -56,11 +56,11 @@ METHOD_WORDS = {
 #: For a console, where room is short.
 METHOD_LABELS = {
     "selection": "selection",
-    "forecast": "forecast alone",
+    "forecast": "forecast",
     "bestsellers": "bestsellers",
-    "bestsellers_units": "bestsellers, units",
-    "bestsellers_base": "bestsellers, 84 d",
-    "momentum": "fastest growth",
+    "bestsellers_units": "by units",
+    "bestsellers_base": "of 84 days",
+    "momentum": "growth",
     "random": "random",
     "oracle": "oracle",
 }

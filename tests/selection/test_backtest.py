@@ -1,0 +1,178 @@
+"""The back-test's figures are the ones counted by hand, and its intervals are paired and seeded."""
+
+from datetime import date, timedelta
+from io import StringIO
+
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from selection.backtest import (
+    Candidates,
+    backtest_origins,
+    candidates_at,
+    print_backtest,
+    realised_revenue,
+    run_backtest,
+    score_picks,
+)
+from selection.config import BacktestConfig, SelectionConfig
+from selection.summary import BACKTEST, METHODS, headline, held_out_parts, summarise, verdict
+
+DAY = date(2024, 6, 1)
+
+
+def hand_made():
+    """Six items, three a category; what sold: 60, 50, 40 | 30, 20, 10."""
+    realised = np.array([60.0, 50.0, 40.0, 30.0, 20.0, 10.0])
+    scores = {method: np.zeros(6) for method in METHODS}
+    scores["oracle"] = realised
+    scores["selection"] = np.array([9.0, 1.0, 8.0, 0.0, 7.0, 6.0])  # shop: 0, 2; categories: 0 2 | 4 5
+    scores["bestsellers"] = np.array([0.0, 0.0, 9.0, 8.0, 0.0, 0.0])  # shop: 2, 3; ties: item id up
+    return Candidates(
+        item_ids=np.array(list("abcdef"), dtype=object),
+        group=np.array([1, 1, 1, 2, 2, 2]),
+        eligible=np.ones(6, bool),
+        realised=realised,
+        scores=scores,
+    )
+
+
+def figures(rows):
+    return {(row["scope"], row["method"], row["metric"]): row["value"] for row in rows}
+
+
+def test_precision_and_capture_are_as_counted_by_hand():
+    found = figures(score_picks(hand_made(), BacktestConfig(top_k=2, category_top_k=2)))
+    assert found["shop", "selection", "precision"] == 0.5
+    assert found["shop", "selection", "capture"] == pytest.approx(100 / 110)
+    assert found["shop", "bestsellers", "precision"] == 0.0
+    assert found["shop", "bestsellers", "capture"] == pytest.approx(70 / 110)
+    # Categories: truth a b | d e; selection a c | e f; bestsellers c a | d e.
+    assert found["category", "selection", "precision"] == 0.5
+    assert found["category", "selection", "capture"] == pytest.approx((60 + 40 + 20 + 10) / 160)
+    assert found["category", "bestsellers", "precision"] == 0.75
+    assert found["shop", "oracle", "capture"] == found["category", "oracle", "precision"] == 1.0
+
+
+def test_small_categories_are_left_out_of_the_category_picks():
+    candidates = hand_made()
+    part = Candidates(
+        candidates.item_ids,
+        candidates.group,
+        np.array([True] * 3 + [False] * 3),
+        candidates.realised,
+        candidates.scores,
+    )
+    found = figures(score_picks(part, BacktestConfig(category_top_k=2)))
+    assert found["category", "selection", "capture"] == pytest.approx(100 / 110)
+    nobody = Candidates(
+        candidates.item_ids, candidates.group, np.zeros(6, bool), candidates.realised, candidates.scores
+    )
+    assert {row["scope"] for row in score_picks(nobody, BacktestConfig())} == {"shop"}
+
+
+def test_a_horizon_without_sales_captures_nothing():
+    candidates = hand_made()
+    silent = Candidates(
+        candidates.item_ids, candidates.group, candidates.eligible, np.zeros(6), candidates.scores
+    )
+    found = figures(score_picks(silent, BacktestConfig()))
+    assert found["shop", "selection", "capture"] == 0.0
+
+
+def test_only_origins_whose_horizon_is_over_are_stood_on(busy_shop):
+    found = backtest_origins(busy_shop, BacktestConfig())
+    assert found == [busy_shop.as_of - timedelta(days=28 * step) for step in (4, 3, 2, 1)]
+    assert backtest_origins(busy_shop, BacktestConfig(min_history_days=120)) == found[2:]
+
+
+def test_realised_revenue_is_of_the_horizon_alone(make_tables):
+    purchases = [
+        ("a", DAY + timedelta(days=offset), 0, 1.0, 10.0**position)
+        for position, offset in enumerate((-1, 0, 6, 7))
+    ]
+    tables = make_tables(purchases, as_of=DAY + timedelta(days=30))
+    assert realised_revenue(tables, DAY, 7).get_column("realised").to_list() == [110.0]
+
+
+def test_picks_do_not_depend_on_what_they_are_scored_by(busy_shop):
+    origin = busy_shop.as_of - timedelta(days=56)
+    blind = busy_shop.daily_sales.filter(pl.col("day") < origin)
+    fields = {name: getattr(busy_shop, name) for name in busy_shop.__dataclass_fields__}
+    seeing = candidates_at(busy_shop, origin, SelectionConfig())
+    unseeing = candidates_at(type(busy_shop)(**{**fields, "daily_sales": blind}), origin, SelectionConfig())
+    assert unseeing.realised.sum() == 0 < seeing.realised.sum()
+    for method in set(METHODS) - {"oracle"}:
+        np.testing.assert_array_equal(seeing.scores[method], unseeing.scores[method])
+
+
+def test_a_run_has_every_origin_and_both_summaries_and_is_repeatable(busy_shop):
+    config = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
+    steps = []
+    frame = run_backtest(busy_shop, config=config, advance=steps.append)
+    assert dict(frame.schema) == BACKTEST
+    assert steps == [1] * 4
+    assert frame.filter(pl.col("part") == "origin").get_column("origin").n_unique() == 4
+    counts = frame.filter(pl.col("part") != "origin").group_by("part").agg(pl.col("n_origins").max())
+    assert dict(counts.iter_rows()) == {"held_out": 2, "all": 4}
+    assert run_backtest(busy_shop, config=config).equals(frame)
+    # Demand grows with the item's number in every period, so that hindsight and plain rules agree.
+    sales = frame.filter((pl.col("part") == "all") & (pl.col("method") == "bestsellers_base"))
+    assert sales.filter(pl.col("metric") == "capture").get_column("value").min() > 0.8
+
+
+def test_a_lift_is_the_ratio_to_last_periods_bestsellers_with_a_paired_interval():
+    rows = [
+        {
+            "part": "origin",
+            "origin": DAY + timedelta(days=number),
+            "scope": "shop",
+            "method": method,
+            "metric": "capture",
+            "value": value,
+            "n_origins": 1,
+        }
+        for number, base in enumerate((0.4, 0.6, 0.8, 0.2))
+        for method, value in (("bestsellers", base), ("selection", base * 1.25))
+    ]
+    summary = summarise(pl.DataFrame(rows, schema=BACKTEST), BacktestConfig(bootstrap_samples=500))
+    lift = summary.filter((pl.col("part") == "all") & (pl.col("metric") == "lift_capture")).row(0, named=True)
+    # Every origin is lifted by the same quarter, so pairing leaves no uncertainty although origins differ.
+    assert (lift["value"], lift["low"], lift["high"]) == pytest.approx((0.25, 0.25, 0.25))
+    mean = summary.filter((pl.col("part") == "all") & (pl.col("method") == "selection")).row(0, named=True)
+    assert mean["low"] < mean["value"] < mean["high"]
+
+
+def test_the_latest_origins_are_held_out():
+    days = [DAY + timedelta(days=number) for number in range(5)]
+    assert held_out_parts(days, BacktestConfig())["held_out"] == days[-2:]
+    assert held_out_parts(days[:1], BacktestConfig())["held_out"] == days[:1]
+    assert held_out_parts([], BacktestConfig()) == {}
+
+
+def test_the_verdict_is_even_unless_the_interval_excludes_zero():
+    assert [verdict(0.01, 0.2), verdict(-0.2, -0.01), verdict(-0.1, 0.1)] == ["better", "worse", "even"]
+
+
+def test_no_origin_is_said_and_not_crashed_on(make_tables):
+    tables = make_tables(
+        [("a", DAY - timedelta(days=1), 0, 1.0, 1.0)], as_of=DAY, forecasts=[(DAY, "a", 1.0)]
+    )
+    frame = run_backtest(tables, config=SelectionConfig())
+    assert frame.is_empty()
+    assert headline(frame, BacktestConfig())["figures"] == {}
+    out = StringIO()
+    print_backtest(Console(file=out, width=100), frame)
+    assert "no origin" in out.getvalue()
+
+
+def test_the_printed_table_says_who_won_and_how_surely(busy_shop):
+    config = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
+    out = StringIO()
+    print_backtest(Console(file=out, width=80), run_backtest(busy_shop, config=config))
+    text = out.getvalue()
+    assert "latest 2 of 4 origins" in text
+    assert "…" not in text
+    assert all(label in text for label in ("selection", "bestsellers", "oracle", "random"))

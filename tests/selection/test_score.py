@@ -1,0 +1,128 @@
+"""Components lie between 0 and 1 and mean what they say; weights are checked; ties break by id."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from recdata.config import load_config
+from recdata.errors import ConfigError
+from selection.actions import ActionInputs, choose_actions
+from selection.config import ActionsConfig, SelectionConfig, WeightsConfig
+from selection.score import COMPONENTS, Signals, best_first, components, quantile_in_group, weighted_score
+
+
+def signals(**changes):
+    n = len(next(iter(changes.values()))) if changes else 3
+    plain = {name: np.zeros(n) for name in Signals.__dataclass_fields__}
+    return Signals(**{**plain, **{name: np.asarray(values, float) for name, values in changes.items()}})
+
+
+def test_the_best_has_one_none_has_zero_and_scale_does_not_matter():
+    small = components(signals(demand_value=[0.0, 1.0, 9.0]))["demand"]
+    large = components(signals(demand_value=[0.0, 1000.0, 9000.0]))["demand"]
+    # The mean of the two that have any is 5: log(1.2) / log(2.8).
+    assert small == pytest.approx([0.0, np.log(1.2) / np.log(2.8), 1.0])
+    assert large == pytest.approx(small)
+
+
+def test_a_flat_trend_is_one_half_and_doubling_mirrors_halving():
+    found = components(signals(trend=[-1.0, -0.5, 0.0, 1.0]))["trend"]
+    assert found == pytest.approx([0.0, 0.2, 0.5, 0.8])
+
+
+def test_repurchase_is_measured_against_the_top_of_what_is_sold():
+    found = components(signals(repurchase_rate=[0.1, 0.2, 0.9], base_revenue=[1.0, 1.0, 0.0]))
+    assert found["repurchase"] == pytest.approx([0.1 / 0.195, 1.0, 1.0])
+
+
+def test_a_shop_without_any_sales_scores_the_neutral_trend_only():
+    parts = components(signals())
+    assert weighted_score(parts, WeightsConfig()) == pytest.approx(
+        [0.5 * WeightsConfig().normalised()["trend"]] * 3
+    )
+
+
+finite = arrays(np.float64, st.shared(st.integers(1, 20), key="n"), elements=st.floats(0, 1e9))
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(Signals.__dataclass_fields__, finite)))
+def test_components_and_score_stay_between_zero_and_one(values):
+    parts = components(Signals(**values))
+    assert tuple(parts) == COMPONENTS
+    for part in parts.values():
+        assert ((part >= 0) & (part <= 1 + 1e-12)).all()
+    score = weighted_score(parts, WeightsConfig())
+    assert ((score >= 0) & (score <= 1)).all()
+
+
+@given(finite)
+def test_more_demand_never_scores_less(values):
+    score = weighted_score(components(signals(demand_value=values)), WeightsConfig())
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(score[order]) >= -1e-12).all()
+
+
+def test_only_the_proportions_of_weights_matter():
+    doubled = WeightsConfig(
+        **{name: 2 * value for name, value in msgspec.structs.asdict(WeightsConfig()).items()}
+    )
+    assert doubled.normalised() == pytest.approx(WeightsConfig().normalised())
+    assert sum(WeightsConfig().normalised().values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["demand = -1.0", "demand = nan", "\n".join(f"{name} = 0" for name in COMPONENTS)]
+)
+def test_weights_that_cannot_be_normalised_are_refused_with_their_place(tmp_path, text):
+    path = tmp_path / "recsvc.toml"
+    path.write_text(f"[selection.weights]\n{text}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"selection\.weights"):
+        load_config(path, "selection", SelectionConfig)
+
+
+def test_equal_scores_stand_in_the_order_of_their_ids():
+    ids = np.array(["b", "c", "a"], dtype=object)
+    assert best_first(np.array([0.5, 0.9, 0.5]), ids).tolist() == [1, 2, 0]
+
+
+def test_the_place_in_a_group_counts_the_living_only():
+    quantile = quantile_in_group(
+        np.array([0.1, 0.2, 0.3, 0.9, 0.5]),
+        np.array([0, 0, 0, 0, 1]),
+        np.array([True, True, True, False, True]),
+    )
+    assert quantile == pytest.approx([1 / 3, 2 / 3, 1.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("stage", "quantile", "demand", "buyers", "units", "z", "action"),
+    [
+        ("dead", 1.0, 99.0, 9, 0.0, 0.0, "drop"),
+        ("launch", 0.6, 9.0, 3, 5.0, 0.0, "launch"),
+        ("launch", 0.6, 9.0, 2, 5.0, 0.0, "keep"),
+        ("launch", 0.4, 9.0, 3, 5.0, 0.0, "keep"),
+        ("launch", 0.6, 9.0, 3, 5.0, -3.0, "keep"),
+        ("launch", 0.6, 9.0, 3, 0.0, 0.0, "keep"),
+        ("decline", 0.95, 99.0, 9, 5.0, -2.0, "keep"),
+        ("decline", 0.5, 9.0, 9, 5.0, -2.0, "discount"),
+        ("decline", 0.1, 9.0, 9, 5.0, -2.0, "drop"),
+        ("growth", 0.95, 9.0, 9, 5.0, 2.0, "push"),
+        ("growth", 0.95, 1.0, 9, 5.0, 2.0, "keep"),
+        ("seasonal", 0.05, 0.0, 0, 0.0, -1.0, "keep"),
+        ("mature", 0.05, 0.5, 1, 0.0, -0.5, "discount"),
+        ("mature", 0.5, 5.0, 9, 5.0, 0.0, "keep"),
+    ],
+)
+def test_the_action_follows_the_rules(stage, quantile, demand, buyers, units, z, action):
+    inputs = ActionInputs(
+        stage=np.array([stage]),
+        quantile=np.array([quantile]),
+        demand=np.array([demand]),
+        buyers=np.array([buyers]),
+        units_recent=np.array([units]),
+        trend_z=np.array([z]),
+    )
+    assert choose_actions(inputs, ActionsConfig()).tolist() == [action]

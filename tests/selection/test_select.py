@@ -1,0 +1,136 @@
+"""A selection has every sellable item, best first, each with an action and reasons in two languages."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from recdata.artefacts import SELECTION
+from selection.actions import ACTIONS, STAGES
+from selection.config import SelectionConfig
+from selection.reasons import Facts, Windows, explain
+from selection.score import COMPONENTS
+from selection.select import select
+from selection.words import count, money, signed_percent
+
+TODAY = date(2024, 6, 1)
+WINDOWS = Windows(recent=28, base=84, repurchase=56, horizon=28)
+STEADY = Facts(
+    action="keep",
+    stage="mature",
+    age_days=300,
+    days_since_sale=2,
+    buyers=40,
+    trend=0.0,
+    trend_z=0.0,
+    trend_newer_days=28,
+    trend_older_days=84,
+    orders_recent=20.0,
+    units_recent=30.0,
+    season_ratio=1.0,
+    repurchase_rate=0.2,
+    repurchase_usual=0.2,
+    order_value=30.0,
+    order_value_usual=30.0,
+    promotion_share=0.0,
+    demand=31.0,
+    demand_q10=20.0,
+    demand_q90=40.0,
+    demand_value=310.0,
+    forecast_method="prophet",
+    place=9,
+    place_of=90,
+)
+
+
+def sentences(**changes):
+    reasons = explain(STEADY._replace(**changes), WINDOWS, "CNY")
+    assert [reason.strength for reason in reasons] == sorted((r.strength for r in reasons), reverse=True)
+    return [reason.zh for reason in reasons], [reason.en for reason in reasons]
+
+
+def test_reasons_carry_the_numbers_they_speak_of():
+    zh, en = sentences(action="push", place=1)
+    assert zh[0] == "综合得分在本品类 90 个在售商品中排第 1"
+    assert "预计未来 28 天售出 31 件（80% 区间 20–40），约 ¥310" in zh
+    assert "Forecast for the next 28 days: 31 units (80% interval 20–40), about ¥310" in en
+
+
+def test_what_decided_the_action_comes_first():
+    assert sentences(action="drop", stage="dead", days_since_sale=130)[0][0] == "已 130 天没有售出"
+    assert "从未售出" in sentences(action="drop", stage="dead", days_since_sale=None)[0][0]
+    zh, en = sentences(action="discount", stage="decline", trend=-0.4, trend_z=-3.0)
+    assert zh[0] == "近 28 天日均订单比此前 84 天 -40%（已扣除全店变化，3.0 个标准误）"
+    assert "-40%" in en[0]
+    assert "23" in sentences(action="launch", stage="launch", age_days=23)[0][0]
+    assert "3.1 倍" in sentences(stage="seasonal", season_ratio=3.1)[0][0]
+
+
+def test_a_missing_forecast_is_owned_up_to():
+    zh, en = sentences(forecast_method="")
+    assert any("没有预测" in sentence for sentence in zh)
+    assert any("no forecast" in sentence for sentence in en)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_there_are_always_two_to_four_reasons_in_both_languages(action, stage):
+    for since in (2, 40, 200, None):
+        for trend in (-0.5, 0.0, 0.5):
+            changes = {"action": action, "stage": stage, "days_since_sale": since}
+            zh, en = sentences(**changes, trend=trend, trend_z=trend * 5, buyers=0, place=0, place_of=0)
+            assert 2 <= len(zh) == len(en) <= 4
+            assert all(zh)
+            assert all(en)
+
+
+def test_a_selection_has_every_item_once_with_what_the_schema_promises(busy_shop):
+    frame = select(busy_shop, busy_shop.as_of, config=SelectionConfig(), currency="CNY")
+    assert dict(frame.schema) == SELECTION
+    assert frame.null_count().sum_horizontal().item() == 0
+    assert frame.get_column("rank").to_list() == list(range(1, 81))
+    assert frame.get_column("item_id").n_unique() == 80
+    assert frame.get_column("score").is_sorted(descending=True)
+    assert set(frame.get_column("action")) <= set(ACTIONS)
+    for row in frame.iter_rows(named=True):
+        parts = json.loads(row["components"])
+        assert tuple(parts) == COMPONENTS
+        assert 2 <= len(json.loads(row["reasons_zh"])) == len(json.loads(row["reasons_en"])) <= 4
+
+
+def test_the_same_input_gives_the_same_selection(busy_shop):
+    config = SelectionConfig()
+    first = select(busy_shop, busy_shop.as_of, config=config, currency="CNY")
+    assert select(busy_shop, busy_shop.as_of, config=config, currency="CNY").equals(first)
+
+
+def test_items_that_are_alike_in_everything_stand_in_the_order_of_their_ids(make_tables):
+    day = TODAY - timedelta(days=3)
+    tables = make_tables([(item, day, 0, 1.0, 1.0) for item in ("c", "a", "b")], as_of=TODAY)
+    frame = select(tables, TODAY, config=SelectionConfig(), currency="CNY")
+    assert frame.get_column("item_id").to_list() == ["a", "b", "c"]
+
+
+def test_a_shop_of_one_unsold_item_without_a_category_is_selected(make_tables):
+    tables = make_tables(as_of=TODAY, items={"only": {"category": "", "title": "<b>唯一</b>"}})
+    row = select(tables, TODAY, config=SelectionConfig(), currency="CNY").row(0, named=True)
+    assert (row["demand"], row["recent_sales"], row["revenue_at_stake"]) == (0.0, 0.0, 0.0)
+    assert row["action"] == "keep"
+
+
+def test_a_shop_without_items_has_an_empty_selection(make_tables):
+    frame = select(make_tables(as_of=TODAY), TODAY, config=SelectionConfig(), currency="CNY")
+    assert frame.height == 0
+    assert dict(frame.schema) == SELECTION
+
+
+def test_numbers_are_written_for_people():
+    assert [money(value, "CNY") for value in (3.5, 1234.4, -2.0, 0.0)] == [
+        "¥3.50",
+        "¥1,234",
+        "-¥2.00",
+        "¥0.00",
+    ]
+    assert money(5.0, "XYZ") == "XYZ 5.00"
+    assert [count(value) for value in (0.25, 3.0, 9.96, 1234.4)] == ["0.2", "3", "10", "1,234"]
+    assert [signed_percent(value) for value in (0.254, -0.001)] == ["+25%", "+0%"]
