@@ -13,6 +13,7 @@ from rich.console import Console
 from recdata.errors import RecsvcError
 
 ENTRY_POINT_GROUP = "recsvc.commands"
+PIPE_WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,13 @@ pass_door = click.make_pass_decorator(Door)
 @click.pass_context
 def recsvc(context: click.Context, home: Path, config: Path | None) -> None:
     """Recommendations and product selection from one nightly job."""
-    context.obj = Door(
-        home=home, config=config, console=Console(stderr=True), out=Console(highlight=False, soft_wrap=False)
-    )
+    context.obj = Door(home=home, config=config, console=_console(stderr=True), out=_console(stderr=False))
+
+
+def _console(*, stderr: bool) -> Console:
+    """Returns a console as wide as the terminal; a file or pipe gets a width that tables fit in."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
 
 
 def load_commands() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 
 from recdata.cli import Door, pass_door
 from recdata.runs import RunFolder, StageRecord
-from selection.backtest import print_backtest
+from selection.summary import print_backtest
 from training.demo import run_demo
 from training.evaluate import print_evaluation
 from training.nightly import print_run

@@ -18,7 +18,7 @@ from recdata.demo_source import write_demo_source
 from recdata.errors import ServeError
 from recdata.importing import import_tables
 from recdata.runs import PeakMemory, RunFolder, StageRecord
-from selection.backtest import print_backtest
+from selection.summary import print_backtest
 from training.evaluate import print_evaluation
 from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run

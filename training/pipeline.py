@@ -58,9 +58,9 @@ def nightly_stages(config: NightlyConfig) -> list[Stage]:
         ranking_stage(training.interactions, training.als, training.ranking),
         forecast_stage(training.forecast, data),
         evaluate_stage(training.interactions, training.als, training.ranking, training.evaluate),
-        select_stage(selection),
+        select_stage(selection, data),
         backtest_stage(selection),
-        report_stage(selection),
+        report_stage(selection, data),
         publish_stage(data),
     ]
 

@@ -218,5 +218,5 @@ def _candidates(selection: pl.DataFrame) -> Iterator[CandidateRecord]:
 
 
 def _metrics(path: Path) -> dict[str, float]:
-    metrics: dict[str, float] = msgspec.json.decode(path.read_bytes()).get("headline", {})
+    metrics: dict[str, float] = msgspec.json.decode(path.read_bytes()).get("metrics", {})
     return metrics
