@@ -64,17 +64,17 @@ class WeightsConfig(RoomConfig, frozen=True):
     """`[selection.weights]`: what each component weighs in the score; only their proportions matter."""
 
     # Forecast demand of the horizon in money; 0 or more.
-    demand: NonNegativeFloat = 0.40
+    demand: NonNegativeFloat = 0.60
     # Recent sales in money; 0 or more.
     sales: NonNegativeFloat = 0.30
     # Distinct buyers; 0 or more.
-    buyers: NonNegativeFloat = 0.10
+    buyers: NonNegativeFloat = 0.04
     # Growth of the order rate; 0 or more.
-    trend: NonNegativeFloat = 0.10
+    trend: NonNegativeFloat = 0.02
     # Share of buyers who come back for the item; 0 or more.
-    repurchase: NonNegativeFloat = 0.05
+    repurchase: NonNegativeFloat = 0.02
     # Value of the orders that contain the item; 0 or more.
-    order_value: NonNegativeFloat = 0.05
+    order_value: NonNegativeFloat = 0.02
 
     def __post_init__(self) -> None:
         """Refuses weights that cannot be normalised."""

@@ -52,7 +52,7 @@ FEATURES = {
     "demand": pl.Float64,
     "demand_q10": pl.Float64,
     "demand_q90": pl.Float64,
-    "demand_value": pl.Float64,  # demand x price
+    "demand_value": pl.Float64,  # demand x mean price paid in the base window, else x price
     "forecast_method": pl.String,  # "" where there was no forecast and the base rate stands in
     "stage": pl.String,
 }
@@ -199,7 +199,10 @@ def _demand(frame: pl.DataFrame, config: FeaturesConfig, horizon: int, history_d
         .otherwise("forecast_method")
         .alias("forecast_method"),
     )
-    return frame.with_columns((pl.col("demand") * pl.col("price").fill_null(0.0)).alias("demand_value"))
+    # Money comes from what was paid on average, promotions included; a median would flatter them.
+    paid = pl.col("revenue_base") / pl.col("units_base")
+    worth = pl.when((pl.col("units_base") > 0) & (paid > 0)).then(paid).otherwise("price").fill_null(0.0)
+    return frame.with_columns((pl.col("demand") * worth).alias("demand_value"))
 
 
 def _price_band(frame: pl.DataFrame, config: FeaturesConfig) -> pl.DataFrame:

@@ -21,7 +21,7 @@ class Signals:
     """What an item's score is computed from; each array is float64, (n_items,), finite.
 
     Attributes:
-        demand_value: forecast demand of the horizon x price, in money.
+        demand_value: forecast demand of the horizon in money.
         recent_revenue: revenue of the recent window a day, in money.
         base_revenue: revenue of the base window a day, in money.
         buyers: distinct buyers in the base window.

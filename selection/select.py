@@ -42,7 +42,7 @@ def select(tables: Tables, origin: date, *, config: SelectionConfig, currency: s
     """Returns the SELECTION artefact of an origin: one row a sellable item, best first.
 
     Order is by score down, then item id up. `recent_sales` and `demand` are units, of the recent window
-    and of the horizon; `revenue_at_stake` is forecast demand x price.
+    and of the horizon; `revenue_at_stake` is forecast demand in money.
     """
     features = build_features(tables, origin, config=config.features, lifecycle=config.lifecycle)
     return decide(

@@ -211,6 +211,15 @@ def test_an_item_without_a_forecast_is_given_its_base_rate(make_tables):
     assert (found["b"]["demand"], found["b"]["forecast_method"]) == (7.0, "given")
 
 
+def test_forecast_money_is_at_the_price_really_paid(make_tables):
+    purchases = [("a", days_ago(5), 0, 1.0, 10.0), ("a", days_ago(4), 1, 3.0, 6.0)]
+    items = {"a": {"price": 10.0}, "unsold": {"price": 8.0}}
+    forecasts = [(TODAY, "a", 5.0), (TODAY, "unsold", 2.0)]
+    found = features_of(make_tables(purchases, as_of=TODAY, items=items, forecasts=forecasts))
+    assert found["a"]["demand_value"] == pytest.approx(5 * 16 / 4)
+    assert found["unsold"]["demand_value"] == 16.0
+
+
 def test_today_the_catalogue_decides_who_is_sellable(make_tables):
     tables = make_tables(
         [("sold", days_ago(3), 0, 1.0, 1.0)],
