@@ -218,5 +218,6 @@ def _candidates(selection: pl.DataFrame) -> Iterator[CandidateRecord]:
 
 
 def _metrics(path: Path) -> dict[str, float]:
-    metrics: dict[str, float] = msgspec.json.decode(path.read_bytes()).get("metrics", {})
-    return metrics
+    """Returns the headline figures of what is served; the rivals' stay in the run's evaluation."""
+    metrics: dict[str, float] = msgspec.json.decode(path.read_bytes())["metrics"]
+    return {name: value for name, value in metrics.items() if ".served." in name}
