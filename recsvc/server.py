@@ -15,8 +15,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from recdata.errors import ServeError
 from recsvc.bestselling import list_bestsellers
@@ -26,6 +24,7 @@ from recsvc.log import log
 from recsvc.recommending import list_similar_items, recommend
 from recsvc.selecting import get_forecast, list_candidates
 from recsvc.serving import Generation, Serving
+from recsvc.side import SideServices
 from recsvc.state import serving_state
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
 from recsvc.v1.recommendation_service_pb2 import ListSimilarItemsRequest, RecommendRequest
@@ -38,7 +37,6 @@ Method = Callable[[Generation, Any], bytes]
 #: What grpc is given for one service, by method name.
 Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]
 
-SIDE_THREADS = 2  # for reflection, whose streams may stay open for as long as the client likes
 MAX_PORT = 65535
 
 
@@ -62,13 +60,6 @@ def methods(serving: Serving) -> dict[str, dict[str, tuple[type[Message], Method
     }
 
 
-class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc] # grpc_reflection has no types
-    """Reflection on threads of its own, so that its open streams take none from the calls."""
-
-    def ServerReflectionInfo(self, request_iterator: Any, context: Any) -> Any:  # noqa: ANN401, N802 - grpc's own
-        return super().ServerReflectionInfo(request_iterator, context)
-
-
 class Server:
     """A server over one home folder: `start`, then `wait` or `stop`.
 
@@ -86,15 +77,16 @@ class Server:
         self.port = 0
         self._config = config
         self._stopping = threading.Event()
-        self._side = ThreadPoolExecutor(SIDE_THREADS, thread_name_prefix="reflection")
         self.grpc_server = grpc.server(
             ThreadPoolExecutor(config.threads, thread_name_prefix="call"),
             # Without this a second server on the same port would start, and take half of the calls.
             options=(("grpc.so_reuseport", 0),),
             maximum_concurrent_rpcs=config.max_concurrent_calls,
         )
-        self._health = health.HealthServicer()
-        self._add_handlers()
+        table = methods(self.serving)
+        for service, entries in table.items():
+            add_service(self.grpc_server, service, self._handlers(service, entries))
+        self._side = SideServices(self.grpc_server, table)
 
     @property
     def address(self) -> str:
@@ -131,14 +123,16 @@ class Server:
         log(logging.INFO, "listening", address=self.address, snapshot_id=snapshot_id)
 
     def stop(self) -> None:
-        """Refuses new calls, lets running ones end within the grace, then closes the snapshot."""
+        """Gives notice to health checks, refuses new calls, lets running ones end within the grace, then closes the snapshot."""
         if self._stopping.is_set():
             return
         self._stopping.set()
         log(logging.INFO, "stopping", grace_seconds=self._config.shutdown_grace_seconds)
-        self._health.enter_graceful_shutdown()
-        self.grpc_server.stop(self._config.shutdown_grace_seconds).wait()
-        self._side.shutdown(wait=False, cancel_futures=True)
+        self._side.retire()
+        time.sleep(self._config.shutdown_notice_seconds)
+        ended = self.grpc_server.stop(self._config.shutdown_grace_seconds)
+        self._side.close()
+        ended.wait()
         self.serving.stop()
         log(logging.INFO, "stopped")
 
@@ -157,23 +151,15 @@ class Server:
         told.wait()
         self.stop()
 
-    def _add_handlers(self) -> None:
-        table = methods(self.serving)
-        for service, entries in table.items():
-            handlers: Handlers = {
-                name: grpc.unary_unary_rpc_method_handler(
-                    self._handler(f"{service}/{name}", method),
-                    request_deserializer=request_type.FromString,
-                    response_serializer=None,  # methods return bytes
-                )
-                for name, (request_type, method) in entries.items()
-            }
-            add_service(self.grpc_server, service, handlers)
-            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
-        names = (*table, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        _Reflection.ServerReflectionInfo.experimental_thread_pool = self._side  # type: ignore[attr-defined]
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(_Reflection(names), self.grpc_server)
+    def _handlers(self, service: str, entries: dict[str, tuple[type[Message], Method]]) -> Handlers:
+        return {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._handler(f"{service}/{name}", method),
+                request_deserializer=request_type.FromString,
+                response_serializer=None,  # methods return bytes
+            )
+            for name, (request_type, method) in entries.items()
+        }
 
     def _handler(self, name: str, method: Method) -> Callable[[Any, grpc.ServicerContext], bytes]:
         """Returns what grpc calls: the method on a leased generation, errors mapped, slow calls logged."""

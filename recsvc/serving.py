@@ -76,6 +76,10 @@ class LoadFailure:
     failed_at: datetime
 
 
+class _StillClosing(Exception):  # noqa: N818 - says that now is not the time, not that something is wrong
+    """The snapshot wanted is just being closed."""
+
+
 class Serving:
     """The generation that answers, and the thread that looks for the next one.
 
@@ -88,6 +92,8 @@ class Serving:
         self._config = config
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        # Retired and not yet closed; LMDB refuses to map a file that this process still maps.
+        self._retired: list[Generation] = []
         self._refused: tuple[str, int] | None = None
         self.failure: LoadFailure | None = None
         self.started_at = datetime.now(UTC)
@@ -134,12 +140,13 @@ class Serving:
 
     def stop(self) -> None:
         """Stops looking and closes the serving snapshot once its last call has ended."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         if self._poller.is_alive():
             self._poller.join()
         with self._lock:
-            self._current.retired = True
-            done = self._current.leases == 0
+            done = self._retire(self._current)
         if done:
             self._close(self._current)
 
@@ -157,19 +164,42 @@ class Serving:
         if self._refused == (snapshot_id, self._touched_ns(snapshot_id)):
             return False
         try:
-            generation = self._load(snapshot_id)
+            generation = self._kept(snapshot_id) or self._load(snapshot_id)
+        except _StillClosing:
+            return False
         except (RecsvcError, OSError, KeyError, ValueError) as error:
             self._refuse(snapshot_id, error)
             return False
         with self._lock:
             old, self._current = self._current, generation
-            old.retired = True
-            done = old.leases == 0
+            done = self._retire(old)
         self.failure = self._refused = None
         log(logging.INFO, "snapshot swapped", snapshot_id=generation.snapshot_id, replaced=old.snapshot_id)
         if done:
             self._close(old)
         return True
+
+    def _retire(self, generation: Generation) -> bool:
+        """Marks a generation as not serving any more; returns whether nobody uses it. Needs the lock."""
+        generation.retired = True
+        self._retired.append(generation)
+        return generation.leases == 0
+
+    def _kept(self, snapshot_id: str) -> Generation | None:
+        """Returns a retired generation that calls still use, taken back into service, or None.
+
+        Raises:
+            _StillClosing: it is there and its last call has ended; it will be gone at the next look.
+        """
+        with self._lock:
+            for generation in self._retired:
+                if generation.snapshot_id == snapshot_id:
+                    if not generation.leases:
+                        raise _StillClosing
+                    generation.retired = False
+                    self._retired.remove(generation)
+                    return generation
+        return None
 
     def _load(self, snapshot_id: str) -> Generation:
         snapshot = Snapshot.open(self._releases.folder(snapshot_id), verify=self._config.verify_snapshots)
@@ -207,4 +237,6 @@ class Serving:
 
     def _close(self, generation: Generation) -> None:
         generation.snapshot.close()
+        with self._lock:
+            self._retired.remove(generation)
         log(logging.INFO, "snapshot closed", snapshot_id=generation.snapshot_id)

@@ -72,3 +72,19 @@ def running(tmp_path_factory) -> Iterator[Server]:
 def stubs(running) -> Iterator[Stubs]:
     with grpc.insecure_channel(running.address) as channel:
         yield Stubs(channel)
+
+
+@pytest.fixture
+def start():
+    """Starts servers that are stopped when the test ends, however it ends."""
+    started = []
+
+    def starting(home: Path, config: ServingConfig = CONFIG) -> Server:
+        server = Server(home, config)
+        started.append(server)
+        server.start()
+        return server
+
+    yield starting
+    for server in started:
+        server.stop()

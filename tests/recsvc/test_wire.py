@@ -11,7 +11,6 @@ from recsvc.v1.recommendation_service_pb2 import RecommendResponse
 from recsvc.wire import ItemBytes, entry_head, item_message, money, varint
 from recsvc.wording import endings
 
-
 prices = st.none() | st.floats(0, 1e9) | st.just(float("nan"))
 records = st.builds(
     ItemRecord,

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import msgspec
+import pytest
+
+from recdata.errors import SnapshotError, SnapshotNotFoundError
+from recdata.releases import Releases
+from recdata.runs import write_atomic
+from recsvc.serving import Serving
+from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
+from recsvc.v1.recommendation_service_pb2 import RecommendRequest
+from recsvc.v1.snapshot_service_pb2 import GetServingStateRequest
+from tests.recsvc.conftest import CONFIG, Stubs, refusal
+from tests.recsvc.tiny import Tiny
+
+STILL = msgspec.structs.replace(CONFIG, poll_seconds=3600.0)  # swaps only when told to
+
+
+def until(condition, *, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def is_closed(generation) -> bool:
+    try:
+        generation.snapshot.item(0)
+    except Exception:
+        return True
+    return False
+
+
+@pytest.fixture
+def serving(tmp_path):
+    Tiny().publish(tmp_path)
+    made = Serving(tmp_path, STILL)
+    yield made
+    made.stop()
+
+
+def test_the_old_snapshot_is_closed_when_its_last_lease_ends_and_not_before(tmp_path, serving):
+    first = serving.acquire()
+    second = serving.acquire()
+    assert first is second
+    Tiny(title_suffix="!").publish(tmp_path)
+    assert serving.refresh()
+    with serving.lease() as new:
+        assert new is not first
+        assert new.snapshot.item(0).title == "Apple!"
+    serving.release(first)
+    assert first.snapshot.item(0).title == "Apple"
+    assert first.sellable.tolist() == [True, True, True, False, True, True]
+    serving.release(second)
+    assert is_closed(first)
+
+
+def test_an_old_snapshot_without_a_lease_is_closed_by_the_swap(tmp_path, serving):
+    with serving.lease() as old:
+        pass
+    Tiny(title_suffix="!").publish(tmp_path)
+    assert serving.refresh()
+    assert is_closed(old)
+
+
+def test_rolling_back_while_a_call_still_uses_the_old_snapshot_serves_it_again(tmp_path, serving):
+    held = serving.acquire()
+    Tiny(title_suffix="!").publish(tmp_path)
+    assert serving.refresh()
+    point_at(tmp_path, held.snapshot_id)
+    assert serving.refresh()
+    serving.release(held)
+    with serving.lease() as again:
+        assert again.snapshot_id == held.snapshot_id
+        assert again.snapshot.item(0).title == "Apple"
+
+
+def test_nothing_is_swapped_while_the_pointer_stays(tmp_path, serving):
+    assert not serving.refresh()
+    (tmp_path / "snapshots" / "CURRENT").unlink()
+    assert not serving.refresh()
+    with serving.lease() as generation:
+        assert generation.snapshot.item(0).title == "Apple"
+
+
+def test_without_a_published_snapshot_there_is_no_server(tmp_path):
+    with pytest.raises(SnapshotNotFoundError, match="no published snapshot"):
+        Serving(tmp_path, STILL)
+
+
+def test_a_snapshot_that_lacks_a_matrix_is_refused(tmp_path):
+    Tiny(without_arrays=("similar_rows",)).publish(tmp_path)
+    with pytest.raises(SnapshotError, match="similar_rows"):
+        Serving(tmp_path, STILL)
+
+
+def point_at(home: Path, snapshot_id: str) -> None:
+    """Moves the pointer as another process would: LMDB lets one process map a file only once."""
+    write_atomic(home / "snapshots" / "CURRENT", f"{snapshot_id}\n".encode())
+
+
+def point_at_a_damaged_copy(home: Path, damage) -> str:
+    """Makes CURRENT name a copy of the serving snapshot that `damage` was done to."""
+    releases = Releases(home)
+    copy = releases.root / "20250302-bad"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(releases.folder(releases.current_id()), copy)
+    damage(copy)
+    point_at(home, copy.name)
+    return copy.name
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "snapshot.mdb"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def cut_short(folder: Path) -> None:
+    path = folder / "snapshot.mdb"
+    path.write_bytes(path.read_bytes()[:-4096])
+
+
+def raise_the_format(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 999}))
+
+
+def empty_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (flip_a_byte, "altered"),
+        (cut_short, "truncated"),
+        (raise_the_format, "format_version is 999"),
+        (empty_the_manifest, "cannot be read"),
+        (shutil.rmtree, "no snapshot"),
+    ],
+)
+def test_a_bad_new_snapshot_is_refused_and_the_old_one_goes_on(start, tmp_path, damage, why):
+    good = Tiny().publish(tmp_path).snapshot_id
+    server = start(tmp_path, CONFIG)
+    with grpc.insecure_channel(server.address) as channel:
+        stubs = Stubs(channel)
+
+        def state():
+            return stubs.snapshots.GetServingState(GetServingStateRequest())
+
+        bad = point_at_a_damaged_copy(tmp_path, damage)
+        until(lambda: state().HasField("load_failure"))
+        told = state()
+        assert told.snapshot.snapshot_id == good
+        assert told.published_snapshot_id == told.load_failure.snapshot_id == bad
+        assert why in told.load_failure.message
+        assert stubs.recommendations.Recommend(RecommendRequest(user_id="ann")).info.snapshot_id == good
+        point_at(tmp_path, good)
+        until(lambda: not state().HasField("load_failure"))
+
+
+def test_a_refused_snapshot_is_tried_again_when_its_files_change(tmp_path, serving):
+    with serving.lease() as generation:
+        good = Releases(tmp_path).folder(generation.snapshot_id)
+    bad = point_at_a_damaged_copy(tmp_path, cut_short)
+    assert not serving.refresh()
+    refused = serving.failure
+    assert not serving.refresh()
+    assert serving.failure is refused, "it was read again though nothing changed"
+    shutil.copy(good / "snapshot.mdb", tmp_path / "snapshots" / bad / "snapshot.mdb")
+    assert serving.refresh()
+    assert serving.failure is None
+
+
+def test_snapshots_swap_under_load_without_one_failed_or_mixed_answer(start, tmp_path):
+    ids = {
+        Tiny().publish(tmp_path).snapshot_id: "",
+        Tiny(title_suffix="!").publish(tmp_path).snapshot_id: "!",
+    }
+    server = start(tmp_path, msgspec.structs.replace(CONFIG, poll_seconds=0.01, threads=4))
+    done, failures, served = threading.Event(), [], set()
+
+    def ask() -> None:
+        with grpc.insecure_channel(server.address) as channel:
+            stubs = Stubs(channel)
+            while not done.is_set():
+                try:
+                    answer = stubs.recommendations.Recommend(RecommendRequest(user_id="ann", page_size=5))
+                except grpc.RpcError as error:
+                    failures.append(error)
+                    return
+                served.add(answer.info.snapshot_id)
+                titles = [entry.item.title for entry in answer.results]
+                suffix = ids[answer.info.snapshot_id]
+                if titles != [name + suffix for name in ("Bread", "Apple", "Wine", "梨 🍐", "Beer")]:
+                    failures.append(titles)
+                    return
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for snapshot_id in [*ids] * 10:
+        point_at(tmp_path, snapshot_id)
+        time.sleep(0.08)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert served == set(ids)
+
+
+def test_a_page_token_does_not_outlive_its_snapshot(start, tmp_path):
+    Tiny().publish(tmp_path)
+    server = start(tmp_path, STILL)
+    with grpc.insecure_channel(server.address) as channel:
+        stubs = Stubs(channel)
+        token = stubs.bestsellers.ListBestsellers(ListBestsellersRequest(page_size=1)).next_page_token
+        Tiny(title_suffix="!").publish(tmp_path)
+        server.serving.refresh()
+        refused = refusal(
+            stubs.bestsellers.ListBestsellers, ListBestsellersRequest(page_size=1, page_token=token)
+        )
+        assert refused.reason == "SNAPSHOT_CHANGED"
