@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from selection.config import BacktestConfig, SelectionConfig
 from selection.features import build_features
 from selection.history import Tables, horizon_days
-from selection.score import Floats, best_first
-from selection.select import score_features
+from selection.score import Floats, best_first, components, weighted_score
+from selection.select import signals_of
 from selection.summary import BACKTEST, METHODS, SCOPES, print_backtest, summarise
 
 __all__ = [
     "Candidates",
     "backtest_origins",
     "candidates_at",
+    "compare",
+    "pick",
     "print_backtest",
     "realised_revenue",
     "run_backtest",
@@ -38,6 +40,7 @@ class Candidates:
         eligible: bool, in a category with enough items that sold in the base window.
         realised: float64, revenue in the horizon.
         scores: method -> float64; picks are its greatest values.
+        parts: score component -> float64, what the selection's score is made of.
     """
 
     item_ids: NDArray[np.object_]
@@ -45,6 +48,7 @@ class Candidates:
     eligible: NDArray[np.bool_]
     realised: Floats
     scores: dict[str, Floats]
+    parts: dict[str, Floats] = field(default_factory=dict)
 
 
 def backtest_origins(tables: Tables, config: BacktestConfig) -> list[date]:
@@ -100,6 +104,7 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
         return features.get_column(name).cast(pl.Float64).fill_null(0.0).to_numpy()
 
     rng = np.random.default_rng([config.backtest.seed, origin.toordinal()])
+    parts = components(signals_of(features, config.features))
     alive = (features.get_column("units_base") > 0).to_numpy()
     return Candidates(
         item_ids=features.get_column("item_id").to_numpy(),
@@ -107,7 +112,7 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
         eligible=eligible.to_series().to_numpy(),
         realised=column("realised"),
         scores={
-            "selection": score_features(features, config),
+            "selection": weighted_score(parts, config.weights),
             "forecast": column("demand_value"),
             "bestsellers": column("revenue_recent"),
             "bestsellers_units": column("units_recent"),
@@ -117,6 +122,7 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
             "random": rng.random(features.height) + alive,
             "oracle": column("realised"),
         },
+        parts=parts,
     )
 
 
@@ -143,22 +149,28 @@ def score_picks(candidates: Candidates, config: BacktestConfig) -> list[dict[str
     rows: list[dict[str, object]] = []
     for scope in SCOPES:
         picks = {
-            method: _picks(candidates, scores, scope, config) for method, scores in candidates.scores.items()
+            method: pick(candidates, scores, scope, config) for method, scores in candidates.scores.items()
         }
         truth = picks["oracle"]
         if not len(truth):
             continue
-        best = candidates.realised[truth].sum()
         for method in METHODS:
-            mine = picks[method]
-            precision = len(np.intersect1d(mine, truth)) / len(truth)
-            capture = candidates.realised[mine].sum() / best if best > 0 else 0.0
-            for metric, value in (("precision", precision), ("capture", capture)):
-                rows.append({"scope": scope, "method": method, "metric": metric, "value": float(value)})
+            for metric, value in compare(candidates.realised, picks[method], truth).items():
+                rows.append({"scope": scope, "method": method, "metric": metric, "value": value})
     return rows
 
 
-def _picks(candidates: Candidates, scores: Floats, scope: str, config: BacktestConfig) -> NDArray[np.intp]:
+def compare(realised: Floats, picks: NDArray[np.intp], truth: NDArray[np.intp]) -> dict[str, float]:
+    """Returns metric -> figure of some picks against the truly best ones; see `score_picks`."""
+    best = float(realised[truth].sum())
+    return {
+        "precision": len(np.intersect1d(picks, truth)) / len(truth),
+        "capture": float(realised[picks].sum()) / best if best > 0 else 0.0,
+    }
+
+
+def pick(candidates: Candidates, scores: Floats, scope: str, config: BacktestConfig) -> NDArray[np.intp]:
+    """Returns the positions of a scope's picks: the greatest scores, ties by item id up."""
     order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
     if scope == "shop":
         return order[: config.top_k]

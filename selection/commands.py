@@ -115,15 +115,16 @@ def find_run(door: Door, run_id: str | None) -> RunFolder:
         known = ", ".join(names) or "none"
         raise RunError(f"{folder / run_id}: no such run with forecasts; runs here: {known}")
     name = run_id or names[-1]
-    return RunFolder(door.home, name, _as_of(folder / name / "forecast_totals.parquet", name), door.console)
+    return RunFolder(door.home, name, run_day(folder / name), door.console)
 
 
-def _as_of(totals: Path, name: str) -> date:
-    """A run's id begins with its day; where it does not, the newest origin of its forecasts is the day."""
+def run_day(folder: Path) -> date:
+    """Returns a run's `as_of`: its id begins with the day, else the newest origin of its forecasts is it."""
     try:
-        return datetime.strptime(name[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
+        return datetime.strptime(folder.name[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
     except ValueError:
         pass
+    totals = folder / "forecast_totals.parquet"
     newest = read_artefact(totals, "forecast_totals").get_column("origin").max()
     if not isinstance(newest, date):
         raise RunError(f"{totals}: no forecasts, so the run's day is unknown; run `recsvc nightly` again")

@@ -7,7 +7,8 @@ from datetime import date
 
 import polars as pl
 
-from recdata.runs import StageContext
+from recdata.artefacts import read_artefact, scan_artefact
+from recdata.runs import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,19 @@ TABLE_FILES = (
 )
 
 
-def read_tables(ctx: StageContext) -> Tables:
-    """Returns the tables of the context's run.
+def tables_of(run: RunFolder) -> Tables:
+    """Returns the tables of a run.
 
     Raises:
         RunError: an artefact is missing or has another schema.
     """
-    from recdata.artefacts import read_artefact, scan_artefact
-
     return Tables(
-        items=read_artefact(ctx.source("items.parquet"), "items"),
-        purchases=scan_artefact(ctx.source("purchases.parquet"), "purchases"),
-        daily_sales=scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
-        promoted_days=scan_artefact(ctx.source("promoted_days.parquet"), "promoted_days"),
-        forecast_totals=read_artefact(ctx.source("forecast_totals.parquet"), "forecast_totals"),
-        as_of=ctx.run.as_of,
+        items=read_artefact(run.resolve("items.parquet"), "items"),
+        purchases=scan_artefact(run.resolve("purchases.parquet"), "purchases"),
+        daily_sales=scan_artefact(run.resolve("daily_sales.parquet"), "daily_sales"),
+        promoted_days=scan_artefact(run.resolve("promoted_days.parquet"), "promoted_days"),
+        forecast_totals=read_artefact(run.resolve("forecast_totals.parquet"), "forecast_totals"),
+        as_of=run.as_of,
     )
 
 

@@ -33,11 +33,6 @@ def signals_of(features: pl.DataFrame, config: FeaturesConfig) -> Signals:
     )
 
 
-def score_features(features: pl.DataFrame, config: SelectionConfig) -> Floats:
-    """Returns the score of each row of a `FEATURES` frame, (n_items,) float64."""
-    return weighted_score(components(signals_of(features, config.features)), config.weights)
-
-
 def select(tables: Tables, origin: date, *, config: SelectionConfig, currency: str) -> pl.DataFrame:
     """Returns the SELECTION artefact of an origin: one row a sellable item, best first.
 

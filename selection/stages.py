@@ -13,7 +13,7 @@ from recdata.runs import Stage, StageContext
 from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
 from selection.export import write_csv
-from selection.history import TABLE_FILES, read_tables
+from selection.history import TABLE_FILES, tables_of
 from selection.report import ReportInputs, render_report
 from selection.select import select
 from selection.summary import headline
@@ -25,7 +25,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
     """Returns the stage that writes selection.parquet: every sellable item with score, action, reasons."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
-        frame = select(read_tables(ctx), ctx.run.as_of, config=config, currency=data.currency)
+        frame = select(tables_of(ctx.run), ctx.run.as_of, config=config, currency=data.currency)
         write_artefact(frame, ctx.target("selection.parquet"), "selection")
         counts = frame.group_by("action").len().sort("action").iter_rows()
         return {"items": frame.height, "actions": dict(counts)}
@@ -50,7 +50,7 @@ def backtest_stage(config: SelectionConfig) -> Stage:
     """Returns the stage that writes backtest.parquet and backtest.json, past picks against plain rules."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
-        tables = read_tables(ctx)
+        tables = tables_of(ctx.run)
         with ctx.bar("origins", total=len(backtest_origins(tables, config.backtest))) as advance:
             frame = run_backtest(tables, config=config, advance=advance)
         frame.write_parquet(ctx.target("backtest.parquet"), compression="zstd")

@@ -18,7 +18,9 @@ from selection.backtest import (
     score_picks,
 )
 from selection.config import BacktestConfig, SelectionConfig
+from selection.score import COMPONENTS
 from selection.summary import BACKTEST, METHODS, headline, held_out_parts, summarise, verdict
+from selection.tuning import tune_weights
 
 DAY = date(2024, 6, 1)
 
@@ -176,3 +178,21 @@ def test_the_printed_table_says_who_won_and_how_surely(busy_shop):
     assert "latest 2 of 4 origins" in text
     assert "…" not in text
     assert all(label in text for label in ("selection", "bestsellers", "oracle", "random"))
+
+
+def test_tuning_finds_the_component_that_knows():
+    rng = np.random.default_rng(0)
+    realised = rng.exponential(size=400)
+    parts = {name: rng.random(400) for name in COMPONENTS}
+    parts["sales"] = realised / realised.max()
+    past = Candidates(
+        item_ids=np.array([f"{number:03d}" for number in range(400)], dtype=object),
+        group=np.arange(400) % 4,
+        eligible=np.ones(400, bool),
+        realised=realised,
+        scores={"oracle": realised},
+        parts=parts,
+    )
+    tuned = tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1))
+    assert max(COMPONENTS, key=lambda name: getattr(tuned, name)) == "sales"
+    assert tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1)) == tuned

@@ -1,0 +1,129 @@
+"""The three stages run in a real run folder, skip what is done, and the two verbs work on the newest run."""
+
+import json
+import os
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from recdata.artefacts import FORECAST_DAILY, read_artefact, write_artefact
+from recdata.cli import recsvc
+from recdata.config import DataConfig
+from recdata.errors import RunError
+from recdata.runs import RunFolder
+from selection.commands import commands
+from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
+from selection.stages import backtest_stage, report_stage, select_stage
+
+CONFIG = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
+
+
+def chain(config=CONFIG, data=None):
+    data = data or DataConfig()
+    return [select_stage(config, data), backtest_stage(config), report_stage(config, data)]
+
+
+def write_run(tables, home, run_id="20240719-abc", forecasts=True):
+    run = RunFolder(home, run_id, tables.as_of)
+    run.path.mkdir(parents=True)
+    for name in ("purchases", "daily_sales", "promoted_days"):
+        write_artefact(getattr(tables, name).collect(), run.path / f"{name}.parquet", name)
+    write_artefact(tables.items, run.path / "items.parquet", "items")
+    if forecasts:
+        write_artefact(tables.forecast_totals, run.path / "forecast_totals.parquet", "forecast_totals")
+        write_artefact(
+            pl.DataFrame(schema=FORECAST_DAILY), run.path / "forecast_daily.parquet", "forecast_daily"
+        )
+    return run
+
+
+@pytest.fixture
+def run(busy_shop, tmp_path):
+    return write_run(busy_shop, tmp_path)
+
+
+def test_the_chain_writes_its_artefacts_and_is_skipped_the_second_time(run, capsys):
+    first = run.execute(chain())
+    assert read_artefact(run.resolve("selection.parquet"), "selection").height == 80
+    assert json.loads(run.resolve("backtest.json").read_text())["n_origins"] == 4
+    assert run.resolve("report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert run.resolve("selection.csv").stat().st_size > 0
+    assert sum(first[0].summary["actions"].values()) == 80
+    capsys.readouterr()
+    assert run.execute(chain()) == first
+    assert capsys.readouterr().err.count("already done") == 3
+
+
+def test_the_same_run_is_the_same_bytes(busy_shop, tmp_path):
+    digests = [
+        [
+            {name: output.digest for name, output in record.outputs.items()}
+            for record in write_run(busy_shop, tmp_path / home).execute(chain())
+        ]
+        for home in ("one", "two")
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_other_weights_do_the_work_again_and_other_report_keys_only_the_report(run):
+    before = [record.fingerprint for record in run.execute(chain())]
+    other = SelectionConfig(backtest=CONFIG.backtest, weights=WeightsConfig(demand=0.0))
+    after = [record.fingerprint for record in run.execute(chain(other))]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    euros = [record.fingerprint for record in run.execute(chain(data=DataConfig(currency="EUR")))]
+    assert euros[1] == before[1]
+    assert "€" in run.resolve("report.html").read_text(encoding="utf-8")
+
+
+def test_a_missing_artefact_is_named_with_the_remedy(busy_shop, tmp_path):
+    run = write_run(busy_shop, tmp_path, forecasts=False)
+    with pytest.raises(RunError, match=r"forecast_totals.*recsvc nightly"):
+        run.execute(chain())
+
+
+def test_a_shop_of_one_day_runs_through(make_tables, busy_shop, tmp_path):
+    day = busy_shop.as_of - timedelta(days=1)
+    tables = make_tables([("only", day, 0, 1.0, 9.9)], as_of=busy_shop.as_of)
+    run = write_run(tables, tmp_path)
+    records = run.execute(chain())
+    assert records[0].summary["items"] == 1
+    assert records[1].summary["n_origins"] == 0
+
+
+@pytest.fixture
+def call():
+    for command in commands:
+        recsvc.add_command(command)
+    runner = CliRunner()
+    return lambda *arguments: runner.invoke(recsvc, [str(argument) for argument in arguments])
+
+
+def test_select_shows_the_newest_run_and_its_back_test(run, busy_shop, call):
+    older = write_run(busy_shop, run.home, run_id="older")
+    os.utime(older.path / "forecast_totals.parquet", (1, 1))
+    result = call("--home", run.home, "select", "--limit", "3", "--category", "X")
+    assert result.exit_code == 0, result.output
+    assert "selection of 20240719-abc" in result.stdout
+    assert "title of X" in result.stdout
+    assert "title of Y" not in result.stdout
+    assert "back-test" in result.stdout
+
+
+def test_a_run_whose_id_holds_no_day_is_dated_by_its_newest_origin(busy_shop, tmp_path, call):
+    write_run(busy_shop, tmp_path, run_id="dev")
+    result = call("--home", tmp_path, "report", "--run", "dev")
+    assert result.exit_code == 0, result.output
+    assert "report.html" in result.stdout
+    assert "2024-07-19" in (tmp_path / "runs" / "dev" / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_unknown_run_is_named_beside_those_that_exist(run, call):
+    with pytest.raises(RunError, match=r"nope.*20240719-abc"):
+        raise call("--home", run.home, "select", "--run", "nope").exception
+
+
+def test_no_run_at_all_says_how_to_start_one(tmp_path, call):
+    with pytest.raises(RunError, match="recsvc nightly"):
+        raise call("--home", tmp_path, "report").exception
