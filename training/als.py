@@ -32,8 +32,9 @@ class AlsConfig(RoomConfig, frozen=True):
 
     # Length of each shopper's and item's vector; 16 to 256 is usual.
     factors: PositiveInt = 96
-    # Penalty on the squared length of the vectors; 0 or more.
-    regularization: NonNegativeFloat = 10.0
+    # Penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the same in
+    # a shop of any size; 0 or more, and from 2 on it can leave nothing.
+    regularization: NonNegativeFloat = 1.0
     # Confidence of an interaction is alpha times its weight, against 1 for a pair that never met; above 0.
     alpha: PositiveFloat = 0.5
     # Sweeps over all shoppers and all items; 1 to 100.
@@ -113,13 +114,14 @@ def fit_als(
     if config.weighting == "bm25":
         matrix = bm25(matrix, k1=config.bm25_k1, b=config.bm25_b)
     confidence = sparse.csr_matrix(matrix * np.float32(config.alpha))
+    penalty = config.regularization * mean_confidence(confidence)
     losses: list[float] = []
     # BLAS threads inside the solver's own threads slow the fit tenfold:
     # https://github.com/benfred/implicit/issues/649
     with threadpool_limits(limits=1, user_api="blas"):
         model = AlternatingLeastSquares(
             factors=config.factors,
-            regularization=config.regularization,
+            regularization=penalty,
             alpha=1.0,
             iterations=config.iterations,
             random_state=config.seed,
@@ -130,7 +132,7 @@ def fit_als(
             # One thread: the parallel sum's order, and so its last digits, would change from run to run.
             if with_losses:
                 loss = calculate_loss(
-                    confidence, model.user_factors, model.item_factors, config.regularization, num_threads=1
+                    confidence, model.user_factors, model.item_factors, penalty, num_threads=1
                 )
                 losses.append(float(f"{loss:.6g}"))
             if on_sweep is not None:
@@ -138,6 +140,12 @@ def fit_als(
 
         model.fit(confidence, show_progress=False, callback=swept)
     return AlsModel(np.asarray(model.user_factors), np.asarray(model.item_factors), tuple(losses))
+
+
+def mean_confidence(confidence: sparse.csr_matrix[np.float32]) -> float:
+    """Returns the sum of all confidences over the number of shoppers and items that have any."""
+    vectors = np.count_nonzero(np.diff(confidence.indptr)) + np.unique(confidence.indices).size
+    return float(confidence.data.sum(dtype=np.float64)) / vectors
 
 
 def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
@@ -170,7 +178,7 @@ def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
 
     return Stage(
         name="als",
-        version=1,
+        version=2,
         inputs=("users.parquet", "items.parquet", "purchases.parquet", "behaviour.parquet"),
         outputs=("user_factors.npy", "item_factors.npy", "als.json"),
         work=work,

@@ -35,6 +35,7 @@ FIND_WEIGHTS = ("constant", *ITEM_FEATURES, "collaborative")
 DISCOVERY_WEIGHTS = ("constant", *BETWEEN_FEATURES)
 PAIR_BLOCK = 1 << 16
 NEWTON_STEPS = 50
+SMALLEST_SPREAD = 1e-6
 LONGEST_STEP = 2.0  # in standard deviations, so that a separable sample cannot throw the weights away
 
 
@@ -178,7 +179,7 @@ def logistic(features: Floats, label: NDArray[np.bool_], weight: Floats, *, ridg
         ridge: penalty on the standardised coefficients, in cases.
     """
     mean, spread = features.mean(axis=0), features.std(axis=0)
-    spread[spread == 0.0] = 1.0
+    spread[spread < SMALLEST_SPREAD] = 1.0  # noise that scaling would only make loud
     design = np.column_stack([np.ones(len(features)), (features - mean) / spread])
     penalty = np.full(design.shape[1], ridge)
     penalty[0] = 0.0

@@ -91,6 +91,8 @@ def popularity_lists(
     """
     known = purchases.filter((pl.col("day") < as_of) & (pl.col("quantity") > 0))
     first_day = known.select(pl.col("day").min()).collect().item()
+    if first_day is None:
+        return pl.DataFrame(schema=POPULARITY)
     sellable = items.filter(pl.col("status") != "discontinued")
     paths = category_paths(sellable)
     lists = [pl.DataFrame(schema=POPULARITY)]
@@ -204,7 +206,11 @@ def _trend(
             "item_row",
             *SCOPE,
             buyers=pl.col("buyers").cast(pl.Int32),
-            score=((pl.col("buyers") + prior) / (expected + prior)).log(2.0).fill_null(0.0).cast(pl.Float32),
+            score=((pl.col("buyers") + prior) / (expected + prior))
+            .log(2.0)
+            .fill_nan(0.0)
+            .fill_null(0.0)
+            .cast(pl.Float32),
         )
     )
 

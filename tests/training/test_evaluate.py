@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import itertools
+from datetime import date, timedelta
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from recdata.artefacts import BEHAVIOUR, EVALUATION, ITEMS, PURCHASES, USERS, write_artefact
+from recdata.errors import RunError
+from recdata.runs import RunFolder
+from training.als import AlsConfig
+from training.evaluate import EvaluateConfig, evaluate_stage, print_evaluation
+from training.evaluate.metrics import METRICS
+from training.evaluate.protocol import Outcome, activity_segments, evaluate, popularity_segments
+from training.evaluate.rivals import MODELS, TARGETS, fill_up, first_allowed
+from training.evaluate.split import Split, bought_pairs, judged_users, relevance, split_for
+from training.interactions import InteractionsConfig
+from training.ranking import RankingConfig
+
+AS_OF = date(2024, 6, 1)
+START = AS_OF - timedelta(days=28)
+N_USERS, N_ITEMS = 31, 30
+CATEGORIES = np.zeros(N_ITEMS, np.int32)
+NEWCOMER = 30  # buys in the test period only
+INTERACTIONS = InteractionsConfig(min_item_users=1)
+ALS = AlsConfig(factors=4, iterations=4)
+RANKING = RankingConfig(candidates_per_user=10)
+CONFIG = EvaluateConfig(k=3, resamples=50)
+
+
+def shop(*, first_age: int = 126) -> pl.DataFrame:
+    """Shopper u of 30 buys items u and u + 1 each week; in the test period also, once, item u + 5."""
+    lines = []
+    for age in range(first_age, 0, -7):
+        day = AS_OF - timedelta(days=age)
+        for user in range(30):
+            wanted = [user, (user + 1) % 30] + ([(user + 5) % 30] if age == 7 else [])
+            lines += [(day, user, item, f"o{user}-{age}", 1.0, 1.0 + item % 3, "", "") for item in wanted]
+        if age == 7:
+            lines.append((day, NEWCOMER, 0, "new", 1.0, 1.0, "", ""))
+    return pl.DataFrame(lines, schema=PURCHASES, orient="row").sort("day", "user_row", "item_row")
+
+
+def judged(purchases: pl.DataFrame, config: EvaluateConfig = CONFIG) -> Outcome:
+    return evaluate(
+        purchases.lazy(),
+        pl.LazyFrame(schema=BEHAVIOUR),
+        N_USERS,
+        CATEGORIES,
+        split=split_for(config, as_of=AS_OF),
+        interactions=INTERACTIONS,
+        als=ALS,
+        ranking=RANKING,
+        config=config,
+    )
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    return judged(shop())
+
+
+def value(outcome: Outcome, model: str, metric: str, *, target: str = "all", segment: str = "all") -> float:
+    found = outcome.frame.filter(model=model, metric=metric, target=target, segment=segment)
+    return float(found["value"].item())
+
+
+def test_the_test_period_is_the_last_four_weeks_unless_the_config_names_its_first_day() -> None:
+    assert split_for(EvaluateConfig(), as_of=AS_OF) == Split(START, AS_OF)
+    named = EvaluateConfig(test_start=date(2024, 4, 1))
+    assert split_for(named, as_of=AS_OF) == Split(date(2024, 4, 1), date(2024, 4, 29))
+
+
+def test_a_test_period_after_the_data_is_refused_with_both_days() -> None:
+    with pytest.raises(RunError, match="test_start = 2024-06-01 is not before the run's day 2024-06-01"):
+        split_for(EvaluateConfig(test_start=AS_OF), as_of=AS_OF)
+
+
+def test_what_was_sent_back_inside_the_test_period_is_not_relevant() -> None:
+    lines = [(START, 0, 1, "a", 1.0, 5.0, "", ""), (START, 0, 1, "b", -1.0, -5.0, "", "")]
+    purchases = pl.DataFrame([*lines, (START, 0, 2, "a", 2.0, 6.0, "", "")], schema=PURCHASES, orient="row")
+    assert bought_pairs(purchases.lazy(), Split(START, AS_OF)).rows() == [(0, 2, 6.0)]
+
+
+def test_too_many_shoppers_are_sampled_the_same_way_each_time() -> None:
+    bought = bought_pairs(shop().lazy(), Split(START, AS_OF))
+    config = EvaluateConfig(max_users=5)
+    users = judged_users(bought, config)
+    assert users.size == 5
+    assert np.array_equal(users, judged_users(bought, config))
+    assert set(relevance(bought, users, N_ITEMS).places) == set(range(5))
+
+
+def test_own_frequency_finds_both_weekly_items_and_misses_the_new_one(outcome: Outcome) -> None:
+    # thirty regulars buy three items, of which their list of two names two; the newcomer has no list
+    assert value(outcome, "own_frequency", "recall") == pytest.approx(30 / 31 * 2 / 3)
+    assert value(outcome, "own_frequency", "precision") == pytest.approx(30 / 31 * 2 / 3)
+    assert value(outcome, "own_frequency", "user_coverage") == pytest.approx(30 / 31)
+
+
+def test_what_is_served_holds_the_weekly_items_and_falls_back_for_the_newcomer(outcome: Outcome) -> None:
+    assert value(outcome, "served", "recall") >= 30 / 31 * 2 / 3
+    assert value(outcome, "served", "user_coverage") == 1.0
+    newcomer = {"segment": "activity:none"}
+    assert value(outcome, "served", "ndcg", **newcomer) == value(outcome, "bestsellers", "ndcg", **newcomer)
+
+
+def test_own_frequency_cannot_find_what_was_never_bought(outcome: Outcome) -> None:
+    for metric in METRICS:
+        assert value(outcome, "own_frequency", metric, target="never_bought") == 0.0
+
+
+def test_for_items_never_bought_no_model_is_charged_with_what_was_bought(outcome: Outcome) -> None:
+    # bestsellers of three among the 28 not bought before; a regular's only relevant item is u + 5
+    hits = value(outcome, "bestsellers", "recall", target="never_bought")
+    assert 0 < hits < 0.5
+
+
+def test_every_measure_is_there_for_every_model_and_target_by_segment(outcome: Outcome) -> None:
+    segments = ("all", "activity:none", "activity:low", "popularity:head", "popularity:tail")
+    wanted = itertools.product(MODELS, TARGETS, segments, (*METRICS, "catalogue_coverage"))
+    assert set(wanted) <= set(outcome.frame.select("model", "target", "segment", "metric").rows())
+
+
+def test_intervals_hold_their_value_and_quotients_are_against_bestsellers(outcome: Outcome) -> None:
+    with_interval = outcome.frame.filter(pl.col("low").is_not_null() & (pl.col("segment") == "all"))
+    assert (with_interval["low"] <= with_interval["value"] + 1e-9).all()
+    assert (with_interval["high"] >= with_interval["value"] - 1e-9).all()
+    quotient = value(outcome, "served", "ndcg") / value(outcome, "bestsellers", "ndcg")
+    assert value(outcome, "served", "ndcg_vs_bestsellers") == pytest.approx(quotient)
+
+
+def test_no_model_learns_from_the_test_period(outcome: Outcome) -> None:
+    other = judged(
+        shop().with_columns(item_row=pl.when(pl.col("day") < START).then("item_row").otherwise(29))
+    )
+    for name in ("repeat", "find", "discovery"):
+        assert np.array_equal(getattr(outcome.blend, name), getattr(other.blend, name))
+    assert outcome.n_items == other.n_items
+
+
+def test_data_without_a_past_has_nothing_to_judge_and_says_why() -> None:
+    alone = judged(shop(first_age=21))
+    assert alone.frame.is_empty()
+    assert alone.reason == f"no purchases before {START}"
+
+
+def test_thirds_of_activity_keep_equal_shoppers_together() -> None:
+    segments = activity_segments(np.array([0, 1, 1, 2, 3, 8, 9]))
+    assert segments["activity:none"].tolist() == [True] + [False] * 6
+    assert segments["activity:low"].tolist() == [False, True, True, False, False, False, False]
+    assert segments["activity:middle"].tolist() == [False, False, False, True, True, False, False]
+    assert segments["activity:high"].tolist() == [False] * 5 + [True, True]
+
+
+def test_head_torso_and_tail_share_the_buyers_and_the_unsold_are_tail() -> None:
+    segments = popularity_segments(np.array([3, 0, 30, 10, 10, 10, 27]))
+    assert np.flatnonzero(segments["popularity:head"]).tolist() == [2]
+    assert np.flatnonzero(segments["popularity:torso"]).tolist() == [3, 6]
+    assert np.flatnonzero(segments["popularity:tail"]).tolist() == [0, 1, 4, 5]
+
+
+def test_left_out_items_are_passed_over_and_short_lists_filled_without_repeats() -> None:
+    lists = np.array([[4, 2, 9, -1], [1, 3, 5, 7]], np.int32)
+    left_out = np.array([0 * 10 + 2, 1 * 10 + 1, 1 * 10 + 5])
+    kept = first_allowed(lists, 3, left_out, 10)
+    assert kept.tolist() == [[4, 9, -1], [3, 7, -1]]
+    filled = fill_up(kept, np.array([[9, 4, 6], [3, -1, -1]], np.int32))
+    assert filled.tolist() == [[4, 9, 6], [3, 7, -1]]
+
+
+def stage_run(tmp_path: Path, purchases: pl.DataFrame) -> RunFolder:
+    run = RunFolder(tmp_path, "r1", AS_OF, Console(file=StringIO()))
+    run.path.mkdir(parents=True)
+    users = [(row, f"u{row:02}", "", AS_OF, AS_OF, 1) for row in range(N_USERS)]
+    items = [
+        (row, f"i{row:02}", "T", "A", "", 1.0, None, None, "active", None, "{}") for row in range(N_ITEMS)
+    ]
+    for name, frame in (
+        ("users", pl.DataFrame(users, schema=USERS, orient="row")),
+        ("items", pl.DataFrame(items, schema=ITEMS, orient="row")),
+        ("purchases", purchases),
+        ("behaviour", pl.DataFrame(schema=BEHAVIOUR)),
+    ):
+        write_artefact(frame, run.path / f"{name}.parquet", name)
+    run.execute([evaluate_stage(INTERACTIONS, ALS, RANKING, CONFIG)])
+    return run
+
+
+def printed(run: RunFolder) -> str:
+    out = StringIO()
+    console = Console(file=out, width=200)
+    print_evaluation(console, pl.read_parquet(run.path / "evaluation.parquet"))
+    return out.getvalue()
+
+
+def test_the_stage_leaves_a_table_that_prints_and_figures_for_the_snapshot(tmp_path: Path) -> None:
+    run = stage_run(tmp_path, shop())
+    headline = msgspec.json.decode((run.path / "evaluation.json").read_bytes())
+    assert headline["metrics"]["all.served.user_coverage"] == 1.0
+    assert (headline["test_start"], headline["users"]) == ("2024-05-04", 31)
+    text = printed(run)
+    for words in (
+        "what is served",
+        "own purchase frequency",
+        "items never bought before, 31 shoppers",
+        "activity:none",
+    ):
+        assert words in text
+
+
+def test_one_day_of_data_leaves_an_empty_table_that_says_so(tmp_path: Path) -> None:
+    run = stage_run(tmp_path, shop(first_age=7))
+    assert pl.read_parquet_schema(run.path / "evaluation.parquet") == {n: k() for n, k in EVALUATION.items()}
+    assert msgspec.json.decode((run.path / "evaluation.json").read_bytes())["reason"]
+    assert "nothing to judge" in printed(run)
