@@ -24,8 +24,8 @@ class ServingConfig(RoomConfig, frozen=True):
     poll_seconds: PositiveFloat = 1.0
     # Whether a snapshot's checksum is compared before it serves (about 1 s a GB); its size always is.
     verify_snapshots: bool = True
-    # Seconds, 0 or more, between telling health checks that the server stops and refusing calls, so that a load
-    # balancer can turn away first; a call that comes in the very moment of the stop fails otherwise.
+    # Seconds, 0 or more, between telling health checks that the server stops and refusing calls, so that a
+    # load balancer can turn away first; a call that comes in the very moment of the stop fails otherwise.
     shutdown_notice_seconds: NonNegativeFloat = 0.0
     # Seconds, 0 or more, that running calls are given to end after a stop signal; 0 cuts them off.
     shutdown_grace_seconds: NonNegativeFloat = 10.0

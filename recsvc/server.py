@@ -123,7 +123,7 @@ class Server:
         log(logging.INFO, "listening", address=self.address, snapshot_id=snapshot_id)
 
     def stop(self) -> None:
-        """Gives notice to health checks, refuses new calls, lets running ones end within the grace, then closes the snapshot."""
+        """Gives notice, refuses new calls, lets running ones end within the grace, closes the snapshot."""
         if self._stopping.is_set():
             return
         self._stopping.set()

@@ -69,7 +69,7 @@ def test_the_command_prints_its_free_port_answers_and_drains_on_sigterm(tmp_path
         log = [json.loads(line) for line in process.stderr]
     assert len(outcomes) > 5
     assert set(outcomes[:-1]) == {5}
-    # A call that reaches grpc in the very moment of the stop is cancelled by it, one after that is unavailable.
+    # A call that reaches grpc in the very moment of the stop is cancelled by it, a later one is unavailable.
     assert outcomes[-1] in {5, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     events = [line["event"] for line in log]
     assert events == ["listening", "signal", "stopping", "snapshot closed", "stopped"]
