@@ -33,7 +33,7 @@ class Column:
         is_id: a non-empty string of at most `MAX_ID_BYTES` bytes of UTF-8.
         is_category: a path "A > B > C" without empty parts.
         is_json: a JSON object in a string.
-        past: the time may not lie after the moment of the import.
+        past: the time may not lie after the moment of the import, nor before 1990.
         allowed: the values it may have; empty means any.
         minimum: least value, None for no bound.
         above_minimum: the value must be greater than `minimum`, not equal.

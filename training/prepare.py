@@ -53,7 +53,8 @@ def prepare_stage(data: DataConfig) -> Stage:
             write_artefact(behaviour, context.target("behaviour.parquet"), "behaviour")
             step(1)
             promotions = scan_table(home, "promotions").collect()
-            promoted = prepare_promoted_days(promotions, items, data, as_of=as_of)
+            first_event: date | None = users.select(pl.col("first_day").min()).item()
+            promoted = prepare_promoted_days(promotions, items, data, since=first_event or as_of, as_of=as_of)
             write_artefact(promoted, context.target("promoted_days.parquet"), "promoted_days")
             step(1)
         return {
@@ -245,14 +246,15 @@ def prepare_daily_sales(purchases: pl.DataFrame) -> pl.DataFrame:
 
 
 def prepare_promoted_days(
-    promotions: pl.DataFrame, items: pl.DataFrame, data: DataConfig, *, as_of: date
+    promotions: pl.DataFrame, items: pl.DataFrame, data: DataConfig, *, since: date, as_of: date
 ) -> pl.DataFrame:
     """Returns the promoted_days artefact, sorted by item_row, day, kind.
 
     A promotion lasts from the day of `starts_at` to the day before or on which `ends_at` falls (an end at
-    midnight does not touch the day that begins). Planned ones are kept up to `PLANNED_DAYS` after
-    `as_of`. Where two of one kind meet on an item and day, the deeper discount counts. A category
-    promotion covers every item at or below its path, one without items or category the whole shop.
+    midnight does not touch the day that begins). Days before `since`, the first day with an event, are
+    left out; planned ones are kept up to `PLANNED_DAYS` after `as_of`. Where two of one kind meet
+    on an item and day, the deeper discount counts. A category promotion covers every item at or below its
+    path, one without items or category the whole shop.
     """
     ids = items.select("item_id", "item_row")
     listed = (
@@ -281,7 +283,7 @@ def prepare_promoted_days(
             "promotion_id",
             "kind",
             "discount",
-            first=_business_day("starts_at", data),
+            first=pl.max_horizontal(_business_day("starts_at", data), pl.lit(since)),
             last=pl.min_horizontal(
                 _business_day("last_moment", data), pl.lit(as_of + timedelta(days=PLANNED_DAYS))
             ),

@@ -20,7 +20,7 @@ REASONS: Final = {
     "id_too_long": f"an id takes more than {MAX_ID_BYTES} bytes in UTF-8",
     "unknown_value": "the value is none of those that the column may have",
     "negative_price": "a price or cost is below zero",
-    "out_of_range": "a number is outside its range, or not finite",
+    "out_of_range": "a number is outside its range or not finite, or the time of an event is before 1990",
     "time_in_future": "the time lies after the moment of the import",
     "bad_category": 'a category is not a path "A > B > C" without empty parts',
     "bad_json": "attributes are no JSON object",
@@ -31,6 +31,8 @@ REASONS: Final = {
 }
 
 CATEGORY_PATTERN: Final = r"^[^>\s]([^>]*[^>\s])?( > [^>\s]([^>]*[^>\s])?)*$"
+#: What is said to have happened before is a default value that stands for "unknown", such as 1970-01-01.
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 PRICES: Final = ("unit_price", "price", "unit_cost")
 
 
@@ -114,7 +116,9 @@ def _column_checks(column: Column, *, now: datetime, business_timezone: str) -> 
             if column.dtype == pl.Date
             else now.astimezone(UTC)
         )
+        earliest = EARLIEST.date() if column.dtype == pl.Date else EARLIEST
         checks.append(Check("time_in_future", column.name, value > pl.lit(latest)))
+        checks.append(Check("out_of_range", column.name, value < pl.lit(earliest)))
     if column.is_category:
         checks.append(Check("bad_category", column.name, value.str.contains(CATEGORY_PATTERN).not_()))
     if column.is_json:

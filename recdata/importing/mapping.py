@@ -186,6 +186,11 @@ def _check_names(path: Path, mapping: Mapping) -> None:
                         f"{path}: {where}.{key}.{column}: no such column; "
                         f"{name} has {', '.join(TABLES[name].schema)}"
                     )
+        for pattern in table.files:
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise ConfigError(
+                    f"{path}: {where}.files: {pattern!r} leaves the folder of --from; name files below it"
+                )
         for column, theirs in table.columns.items():
             if isinstance(theirs, tuple) and (column != "category" or not theirs):
                 raise ConfigError(

@@ -13,6 +13,8 @@ from recdata.tables import Column
 
 ISO_ZONED: Final = "%Y-%m-%d %H:%M:%S%.f%#z"
 ISO_NAIVE: Final = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+#: The end of the year 9999 in microseconds: what lies outside is no time that a date can tell.
+MAX_EPOCH: Final = 253_402_300_799_999_999
 EPOCH_MICROSECONDS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 
 
@@ -140,7 +142,10 @@ def _has_clock(name: str) -> bool:
 
 
 def _epoch(value: pl.Expr, name: str) -> pl.Expr:
-    return (value.cast(pl.Int64) * EPOCH_MICROSECONDS[name]).cast(pl.Datetime("us", "UTC"))
+    factor = EPOCH_MICROSECONDS[name]
+    number = value.cast(pl.Int64, strict=False)
+    fits = number.is_between(-MAX_EPOCH // factor, MAX_EPOCH // factor)
+    return pl.when(fits).then(number * factor).cast(pl.Datetime("us", "UTC"))
 
 
 def _in_zone(naive: pl.Expr, zone: str) -> pl.Expr:

@@ -97,9 +97,13 @@ class TableImport:
         self._scratch.mkdir(parents=True, exist_ok=True)
         try:
             return self._run()
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             names = ", ".join(file.name for file in self._files)
-            said = str(error).strip().splitlines()[0]
+            said = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if "No space left" in said:
+                raise TableError(
+                    f"{self._folder}: the disk is full; make room and import again; no table was replaced"
+                ) from error
             raise TableError(
                 f"table {self._table.name} ({names}): cannot be read to the end ({said}); "
                 "look for broken lines, or set [csv] separator, quote and encoding in a mapping file"

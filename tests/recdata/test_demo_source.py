@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from recdata.config import DataConfig
-from recdata.demo_source import TIMEZONE, demo_data_folder, readable, write_demo_source
+from recdata.demo_source import TIMEZONE, demo_data_folder, write_demo_source
+from recdata.demo_source.names import readable
 from recdata.errors import TableError
 from recdata.importing import import_tables
 from recdata.tables import read_table

@@ -83,6 +83,7 @@ def test_gzip_parquet_and_several_files_in_any_column_order_make_one_table(shop:
         ("u,a,stolen,2025-03-01,1,1", "unknown_value", "event_type", "stolen"),
         ("u,a,purchase,yesterday,1,1", "wrong_type", "event_time", "yesterday"),
         ("u,a,purchase,2026-01-01 00:00:01,1,1", "time_in_future", "event_time", "2026-01-01 00:00:01"),
+        ("u,a,purchase,1970-01-01,1,1", "out_of_range", "event_time", "1970-01-01"),
         ("u,a,purchase,2025-03-01,many,1", "wrong_type", "quantity", "many"),
         ("u,a,purchase,2025-03-01,0,1", "out_of_range", "quantity", "0"),
         ("u,a,purchase,2025-03-01,inf,1", "out_of_range", "quantity", "inf"),
@@ -307,6 +308,25 @@ def test_a_csv_with_broken_lines_is_an_error_that_names_the_table(shop: Shop) ->
     shop.put("events.csv", EVENTS + "u1,a,view,2025-03-01,1,1,one too many\n")
     with pytest.raises(TableError, match=r"table events \(events.csv\): cannot be read to the end"):
         shop.run()
+
+
+def test_a_gzip_file_that_ends_too_early_is_an_error(shop: Shop) -> None:
+    whole = gzip.compress((EVENTS + "".join(f"u{n},a,view,2025-03-01,,\n" for n in range(9999))).encode())
+    (shop.source / "events-2.csv.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TableError, match=r"events-2.csv.gz"):
+        shop.run()
+
+
+def test_text_that_is_not_utf8_is_an_error_with_the_remedy(shop: Shop) -> None:
+    (shop.source / "events.csv").write_bytes((EVENTS + "用户,a,view,2025-03-01,,\n").encode("gb18030"))
+    with pytest.raises(TableError, match=r"invalid utf-8 sequence.*\[csv\] separator, quote and encoding"):
+        shop.run()
+
+
+def test_line_ends_and_a_byte_order_mark_of_windows_are_read(shop: Shop) -> None:
+    (shop.source / "events.csv").write_bytes(EVENTS.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert shop.run().tables["events"].kept == 1
+    assert read_table(shop.home, "events")["unit_price"].to_list() == [1.5]
 
 
 def test_now_without_a_zone_is_an_error(shop: Shop) -> None:

@@ -139,6 +139,16 @@ def test_times_may_be_seconds_or_milliseconds_since_1970(
     assert read_table(shop.home, "events")["event_time"].to_list() == [moment]
 
 
+def test_a_number_too_large_for_a_time_is_rejected(shop: Shop) -> None:
+    put_items(shop)
+    shop.put(
+        "events.csv",
+        "user_id,item_id,event_type,event_time\nu,a,view,1735689600\nu,a,view,9223372036854775807\n",
+    )
+    report = shop.run('[tables.events]\ntime_formats = ["epoch_s"]\n')
+    assert report.tables["events"].rejected == {"wrong_type": 1}
+
+
 def test_numbers_as_times_without_a_unit_are_an_error_with_the_remedy(shop: Shop) -> None:
     put_items(shop)
     pl.DataFrame(
@@ -189,6 +199,8 @@ def test_category_separator_null_values_and_chosen_attributes_are_mapped(shop: S
         ("[[tables.events.returns]]\ncolumn = 'x'\n", "column goes with values or prefix"),
         ("[[tables.events.returns]]\ncolumn = 'x'\nprefix = ''\n", "an empty prefix would mean every row"),
         ("[[tables.events.leave_out]]\nnegative_quantity = true\n", "negative_quantity belongs to returns"),
+        ("[tables.events]\nfiles = ['/etc/*.csv']\n", "'/etc/*.csv' leaves the folder"),
+        ("[tables.events]\nfiles = ['../*.csv']\n", "'../*.csv' leaves the folder"),
         ("[tables.events\n", "cannot be read as TOML"),
     ],
 )

@@ -295,6 +295,15 @@ def test_planned_promotions_are_kept_for_a_year_and_of_two_the_deeper_discount(t
     assert promoted.height == promoted["day"].n_unique()
 
 
+def test_days_of_promotions_before_the_first_event_are_left_out(tmp_path: Path) -> None:
+    put(tmp_path, "items", [item("a")])
+    put(tmp_path, "events", [event("u", "a", "view", at(2))])
+    long_ago = {"starts_at": datetime(1900, 1, 1, tzinfo=UTC), "ends_at": at(3, 16)}
+    put(tmp_path, "promotions", [{"promotion_id": "p", "kind": "sale", "item_ids": ["a"]} | long_ago])
+    prepare(tmp_path)
+    assert artefact(tmp_path, "promoted_days")["day"].to_list() == [date(2025, 3, 2), date(2025, 3, 3)]
+
+
 def test_one_user_one_item_and_one_day_are_enough(tmp_path: Path) -> None:
     put(tmp_path, "items", [item("a")])
     put(tmp_path, "events", [event("u", "a", "purchase", at(1), unit_price=1.0)])
