@@ -43,7 +43,7 @@ class Calibration:
         """Compares what an origin's forecasts said with what was sold in its horizon."""
         horizon = config.horizon_days
         units = history.units[:, origin : origin + horizon]
-        sold_by_item = np.asarray(units.sum(axis=1)).ravel()
+        sold_by_item = np.asarray(units.sum(axis=1), dtype=np.float64).ravel()
         known = items.known & (items.mean > 0)
         add_item_errors(self.items, items.mean[known], sold_by_item[known])
         by_category = history.category_matrix() @ units.toarray()

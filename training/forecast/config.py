@@ -26,7 +26,8 @@ class ForecastConfig(RoomConfig, frozen=True):
     history_days: Annotated[int, Meta(ge=28)] = 1095
     # Levels of the category path ("A > B > C") that make one series; 1 or more.
     category_depth: PositiveInt = 2
-    # Items with most revenue that get a fit of their own at the run's own day; 0 or more.
+    # So many items with most revenue get a fit of their own at the run's own day, where they
+    # sell on enough days; 0 or more.
     prophet_items: NonNegativeInt = 100
     # A channel or region gets a series when it has at least this share of revenue; 0 to 1.
     min_revenue_share: Share = 0.01
@@ -43,7 +44,7 @@ class ForecastConfig(RoomConfig, frozen=True):
     # What is left of the trend's slope after each day of the horizon; 0 (flat at once) to 1 (straight on).
     trend_damping: Share = 0.0
     # Weight of the average of the latest recent_days in the level of a Prophet forecast; 0 to 1.
-    recent_weight: Share = 0.5
+    recent_weight: Share = 0.7
     # Days in that average, which is also the fallback of a failed fit; 1 or more.
     recent_days: PositiveInt = 28
     # ISO 3166 code of the country whose recurring holidays Prophet is told ("US", "CN"); "" for none.

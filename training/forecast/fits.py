@@ -8,15 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from training.forecast.config import ForecastConfig
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,8 +23,6 @@ RECENT = "recent-average"
 NOTHING = "no-history"
 #: Theta needs this many days; a younger series gets the average of what it has.
 THETA_DAYS = 28
-#: A regressor that varies less than this, as a standard deviation of its share, explains nothing.
-MIN_VARIATION = 0.01
 #: Strength of the smoothing of demand size and of sale probability in the intermittent method.
 TSB_ALPHA = 0.1
 WEEK = 7
@@ -77,15 +71,25 @@ def choose_method(values: Floats, config: ForecastConfig) -> str:
     return PROPHET if len(values) >= config.min_prophet_days else SHORT
 
 
+def since_first_sale(values: Floats) -> Floats:
+    """Returns a history from its first day with sales on; empty where nothing was ever sold."""
+    sales = np.flatnonzero(values > 0)
+    return values[sales[0] if len(sales) else len(values) :]
+
+
+def needs_fit(task: SeriesTask) -> bool:
+    """Returns whether a series is for a library; the other methods take no time worth a process."""
+    return choose_method(since_first_sale(task.values), task.config) not in (RECENT, NOTHING)
+
+
 def forecast_series(task: SeriesTask) -> SeriesForecast:
     """Returns the forecast of one series by the method that suits its history.
 
     Raises:
         RuntimeError: the fit did not end well; `recent_forecast` is the way out.
     """
-    sales = np.flatnonzero(task.values > 0)
-    age = len(task.values) - int(sales[0]) if len(sales) else 0
-    values = task.values[len(task.values) - age :]
+    values = since_first_sale(task.values)
+    age = len(values)
     method = choose_method(values, task.config)
     if method == PROPHET:
         return _prophet(task, age)
@@ -98,18 +102,18 @@ def forecast_series(task: SeriesTask) -> SeriesForecast:
 
 def recent_forecast(task: SeriesTask) -> SeriesForecast:
     """Returns the average of the latest days since the first sale, for every day of the horizon."""
-    sales = np.flatnonzero(task.values > 0)
-    if not len(sales):
+    values = since_first_sale(task.values)[-task.config.recent_days :]
+    if not len(values):
         return SeriesForecast(np.zeros(task.horizon), 0.0, NOTHING)
-    values = task.values[sales[0] :][-task.config.recent_days :]
     level = np.full(task.horizon, values.mean())
     return _finish(level, values, np.full(len(values), values.mean()), RECENT)
 
 
 def warm_up() -> None:
     """Imports what the fits need, once a process."""
-    import prophet  # noqa: F401
     import statsforecast.models  # noqa: F401
+
+    import training.forecast.prophet_fit  # noqa: F401
 
 
 def _finish(mean: Floats, values: Floats, fitted: Floats, method: str) -> SeriesForecast:
@@ -136,49 +140,20 @@ def _theta(values: Floats, horizon: int) -> Floats:
 
 
 def _prophet(task: SeriesTask, age: int) -> SeriesForecast:
-    import pandas as pd
-    from prophet import Prophet
+    from training.forecast.prophet_fit import fit_prophet
 
-    config = task.config
-    skipped = len(task.values) - age
-    values = task.values[skipped:]
-    frame = pd.DataFrame(
-        {"ds": pd.date_range(task.start, periods=len(task.values) + task.horizon)[skipped:]},
-    )
-    frame["y"] = np.concatenate([values, np.full(task.horizon, np.nan)])
-    known = {
-        name: x for name, x in task.regressors.items() if x[skipped : -task.horizon].std() > MIN_VARIATION
-    }
-    for name, column in known.items():
-        frame[name] = column[skipped:]
-    model = Prophet(
-        uncertainty_samples=0,
-        daily_seasonality=False,
-        changepoint_prior_scale=config.changepoint_prior_scale,
-        changepoint_range=config.changepoint_range,
-        holidays=_holiday_frame(task, frame["ds"].iloc[0].date()),
-    )
-    # Newton, the fallback of a fit that ends early, is what hangs: facebook/prophet#842, #2395.
-    model.stan_backend.set_options(newton_fallback=False)
-    for name in known:
-        model.add_regressor(name)
-    try:
-        # Below 100 points Prophet would take Newton unasked.
-        model.fit(frame.iloc[:age], algorithm="LBFGS", timeout=config.fit_seconds, require_converged=False)
-        predicted = model.predict(frame)
-    finally:
-        model.stan_backend.cleanup()
-    trend = predicted["trend"].to_numpy()
-    rest = predicted["yhat"].to_numpy() - trend
-    mean = np.maximum(_damped(trend, age, config.trend_damping) + rest[age:], 0.0)
+    values = task.values[len(task.values) - age :]
+    trend, rest = fit_prophet(task, age)
+    mean = np.maximum(_damped(trend, age, task.config.trend_damping) + rest[age:], 0.0)
     fitted = np.maximum(trend[:age] + rest[:age], 0.0)
-    return _finish(_levelled(mean, values, config), values, fitted, PROPHET)
+    return _finish(_levelled(mean, values, task.config), values, fitted, PROPHET)
 
 
 def _damped(trend: Floats, age: int, damping: float) -> Floats:
     """Returns the trend from the last known day on, its slope multiplied by `damping` day after day."""
-    steps = np.diff(trend[age - 1 :]) * damping ** np.arange(1, len(trend) - age + 1)
-    return trend[age - 1] + np.cumsum(steps)
+    steps: Floats = np.diff(trend[age - 1 :]) * damping ** np.arange(1, len(trend) - age + 1)
+    level: Floats = trend[age - 1] + np.cumsum(steps)
+    return level
 
 
 def _levelled(mean: Floats, values: Floats, config: ForecastConfig) -> Floats:
@@ -187,16 +162,5 @@ def _levelled(mean: Floats, values: Floats, config: ForecastConfig) -> Floats:
     own, recent = mean[:window].mean(), max(values[-config.recent_days :].mean(), 0.0)
     if own <= 0:
         return np.full(len(mean), config.recent_weight * recent)
-    return mean * (1 - config.recent_weight + config.recent_weight * recent / own)
-
-
-def _holiday_frame(task: SeriesTask, first: date) -> pd.DataFrame | None:
-    import pandas as pd
-
-    # A holiday that the history has not seen has no effect to learn, only a prior to pay for.
-    origin = np.datetime64(task.start) + len(task.values)
-    seen = {name for day, name in task.holidays if day >= first and np.datetime64(day) < origin}
-    rows = [(day, name) for day, name in task.holidays if name in seen and day >= first]
-    if not rows:
-        return None
-    return pd.DataFrame({"ds": pd.to_datetime([day for day, _ in rows]), "holiday": [n for _, n in rows]})
+    factor = 1 - config.recent_weight + config.recent_weight * recent / own
+    return np.asarray(mean * factor, dtype=np.float64)

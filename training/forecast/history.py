@@ -73,7 +73,7 @@ class History:
 def load_history(
     *, items: Path, daily_sales: Path, promoted_days: Path, as_of: date, config: ForecastConfig
 ) -> History:
-    """Returns the history before `as_of`, at most the config's `history_days`, and the promotion plan after it."""
+    """Returns at most `history_days` before `as_of`, and the promotion plan after it."""
     catalogue = (
         scan_artefact(items, "items").select("item_row", "item_id", "category", "launched_on").collect()
     )
@@ -134,7 +134,8 @@ def promotion_shares(
     categories: dict[str, Floats] = {}
     shop: dict[str, Floats] = {}
     for kind, promoted in history.promoted.items():
-        known_until = min(origin + min(config.plan_lead_days, horizon), history.plan_ends[kind])
+        planned = min(origin + min(config.plan_lead_days, horizon), history.plan_ends[kind])
+        known_until = max(origin, planned)
         known = promoted[:, :known_until]
         share = np.asarray((by_category @ known).toarray()) / np.maximum(sums, 1e-12)
         categories[kind] = _extended(share, origin, horizon, config)
@@ -171,11 +172,13 @@ def _large_groups(
         .sort(column, "day")
         .collect(engine="streaming")
     )
-    total = daily["revenue"].sum()
+    total = float(daily["revenue"].to_numpy().sum())
     groups: dict[str, Floats] = {}
     for (name,), part in daily.group_by(column, maintain_order=True):
-        if part["revenue"].sum() >= config.min_revenue_share * total:
-            groups[str(name)] = np.bincount(part["number"], weights=part["quantity"], minlength=n_days)
+        if float(part["revenue"].to_numpy().sum()) >= config.min_revenue_share * total:
+            units = np.zeros(n_days)
+            units[part["number"].to_numpy()] = part["quantity"].to_numpy()
+            groups[str(name)] = units
     return groups
 
 

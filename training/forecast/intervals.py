@@ -49,7 +49,8 @@ class Errors:
 
 def total_scale(mean: Floats, sigma: Floats, days: int) -> Floats:
     """Returns the scale of a total's error: daily errors as if independent, at least a Poisson's."""
-    return np.sqrt(np.maximum(days * sigma**2, np.maximum(mean, 1.0)))
+    scale: Floats = np.sqrt(np.maximum(days * sigma**2, np.maximum(mean, 1.0)))
+    return scale
 
 
 def series_bounds(mean: Floats, scale: Floats, points: tuple[float, float]) -> tuple[Floats, Floats]:
@@ -65,7 +66,8 @@ def band_of(mean: Floats) -> npt.NDArray[np.int64]:
 
 def item_scale(mean: Floats) -> Floats:
     """Returns the scale of an item's error, the Poisson standard deviation of its mean."""
-    return np.sqrt(np.maximum(mean, BAND_EDGES[0] / 2))
+    scale: Floats = np.sqrt(np.maximum(mean, BAND_EDGES[0] / 2))
+    return scale
 
 
 def add_item_errors(errors: Errors, mean: Floats, actual: Floats) -> None:
@@ -99,4 +101,5 @@ def widening(days: int, horizon: int) -> Floats:
     that stays, half to be a level that walks away in proportion to the days: an assumption, not measured.
     """
     lead = np.arange(1, days + 1) / horizon
-    return np.sqrt(0.5 + 0.5 * np.maximum(lead, 1.0))
+    factor: Floats = np.sqrt(0.5 + 0.5 * np.maximum(lead, 1.0))
+    return factor

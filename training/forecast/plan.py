@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import Floats, SeriesTask
+from training.forecast.fits import PROPHET, Floats, SeriesTask, choose_method, since_first_sale
 from training.forecast.history import History, promotion_shares
 from training.forecast.holidays import recurring_holidays
 
@@ -38,7 +38,7 @@ def plan_series(history: History, origins: list[int], config: ForecastConfig) ->
     far = max(config.horizon_days, config.daily_horizon_days)
     holidays = recurring_holidays(config.country, history.first, history.day(history.n_days + far))
     categories = history.category_units()
-    total = np.asarray(history.units.sum(axis=0)).ravel()
+    total = np.asarray(history.units.sum(axis=0), dtype=np.float64).ravel()
     planned: list[Series] = []
     for origin in origins:
         final = origin == history.n_days
@@ -69,17 +69,29 @@ def plan_series(history: History, origins: list[int], config: ForecastConfig) ->
             ]
             planned += [series("region", key, values, shop_shares) for key, values in history.regions.items()]
             for row in top_items(history, config):
-                values = history.units[[row]].toarray().ravel()
                 item_shares = _item_promotions(history, row, horizon, config)
-                planned.append(series("item", history.item_ids[row], values, item_shares))
+                planned.append(series("item", history.item_ids[row], item_units(history, row), item_shares))
     return planned
 
 
 def top_items(history: History, config: ForecastConfig) -> list[int]:
-    """Returns the rows of the items with most revenue, most first; ties go to the lower row."""
-    revenue = np.asarray(history.revenue.sum(axis=1)).ravel()
+    """Returns the rows of those of the `prophet_items` with most revenue whose history suits Prophet.
+
+    Most revenue first; ties go to the lower row. The part of its category serves an intermittent item
+    better than a fit of its own does.
+    """
+    revenue = np.asarray(history.revenue.sum(axis=1), dtype=np.float64).ravel()
     order = np.lexsort((np.arange(len(revenue)), -revenue))[: config.prophet_items]
-    return [int(row) for row in order if revenue[row] > 0]
+    return [
+        int(row)
+        for row in order
+        if choose_method(since_first_sale(item_units(history, int(row))), config) == PROPHET
+    ]
+
+
+def item_units(history: History, row: int) -> Floats:
+    """Returns an item's net units a day, float64 `(n_days,)`."""
+    return np.asarray(history.units[[row]].toarray(), dtype=np.float64).ravel()
 
 
 def _item_promotions(history: History, row: int, horizon: int, config: ForecastConfig) -> dict[str, Floats]:
@@ -87,7 +99,8 @@ def _item_promotions(history: History, row: int, horizon: int, config: ForecastC
     shares = {}
     for kind, promoted in history.promoted.items():
         share = promoted[[row], :width].toarray().ravel()
-        known = min(history.n_days + config.plan_lead_days, history.plan_ends[kind])
+        planned = min(history.n_days + config.plan_lead_days, history.plan_ends[kind])
+        known = max(history.n_days, planned)
         usual = share[: history.n_days][-config.recent_days :].mean()
         share[known:] = usual
         shares[kind] = share

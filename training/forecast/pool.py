@@ -25,6 +25,8 @@ from typing import Any, Generic, TypeVar
 
 from recdata.errors import RunError
 
+_PENDING = object()
+
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
@@ -33,7 +35,17 @@ START_SECONDS = 120.0
 #: How often a task is tried whose worker died.
 ATTEMPTS = 2
 #: Every library's way to be told that a worker has one core.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS", "STAN_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+        "STAN_NUM_THREADS",
+    ),
+    "1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +56,7 @@ class Failure:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Worker:
     process: SpawnProcess
     connection: Connection
@@ -61,7 +73,7 @@ class _Job(Generic[TaskT, ResultT]):
     seconds: float
     folder: Path
     advance: Callable[[int], None]
-    results: list[ResultT | Failure | None]
+    results: list[Any]
     waiting: deque[int]
     attempts: dict[int, int] = field(default_factory=dict)
     failed_starts: int = 0
@@ -91,24 +103,26 @@ def run_tasks(
     Raises:
         RunError: the workers cannot start at all.
     """
+    if not tasks:
+        return []
     job: _Job[TaskT, ResultT] = _Job(
-        work, warm_up, tasks, seconds, folder, advance, [None] * len(tasks), deque(range(len(tasks)))
+        work, warm_up, tasks, seconds, folder, advance, [_PENDING] * len(tasks), deque(range(len(tasks)))
     )
     count = min(processes or len(os.sched_getaffinity(0)), len(tasks))
     with tempfile.TemporaryDirectory(prefix="workers-", dir=folder, ignore_cleanup_errors=True) as place:
         job.folder = Path(place)
         workers = [_start(job) for _ in range(count)]
         try:
-            while any(result is None for result in job.results):
-                workers = _turn(job, workers)
+            while any(result is _PENDING for result in job.results):
+                _turn(job, workers)
         finally:
             for worker in workers:
                 _kill(worker)
-    return [result for result in job.results if result is not None]
+    return job.results
 
 
-def _turn(job: _Job[Any, Any], workers: list[_Worker]) -> list[_Worker]:
-    """Waits for the next message or deadline, deals with it, and returns the living workers."""
+def _turn(job: _Job[Any, Any], workers: list[_Worker]) -> None:
+    """Waits for the next message or deadline and deals with it; a lost worker is replaced in the list."""
     for worker in workers:
         if worker.ready and worker.task is None and job.waiting:
             worker.task = job.waiting.popleft()
@@ -117,20 +131,17 @@ def _turn(job: _Job[Any, Any], workers: list[_Worker]) -> list[_Worker]:
     busy = [worker for worker in workers if worker.task is not None or not worker.ready]
     timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
     told = wait([worker.connection for worker in busy], timeout=timeout)
-    alive = []
-    for worker in workers:
+    for worker in list(workers):
         lost: Failure | None = None
         if worker.connection in told:
             lost = _hear(job, worker)
         elif worker in busy and time.monotonic() >= worker.deadline:
             lost = Failure("time limit", f"took longer than {job.seconds:g} s")
-        if lost is None:
-            alive.append(worker)
-            continue
-        _kill(worker)
-        _give_up(job, worker, lost)
-        alive.append(_start(job))
-    return alive
+        if lost is not None:
+            workers.remove(worker)
+            _kill(worker)
+            _give_up(job, worker, lost)
+            workers.append(_start(job))
 
 
 def _hear(job: _Job[Any, Any], worker: _Worker) -> Failure | None:
@@ -143,7 +154,7 @@ def _hear(job: _Job[Any, Any], worker: _Worker) -> Failure | None:
     if kind == "ready":
         worker.ready = True
     elif worker.task is not None:
-        _finish(job, worker.task, content if kind == "result" else Failure("error", content))
+        _finish(job, worker.task, content if kind == "result" else Failure(kind, content))
         worker.task = None
     return None
 
@@ -230,5 +241,6 @@ def _serve(
         try:
             answer = ("result", work(task))
         except Exception as error:
-            answer = ("error", f"{type(error).__name__}: {error}")
+            kind = "time limit" if isinstance(error, TimeoutError) else "error"
+            answer = (kind, f"{type(error).__name__}: {error}")
         connection.send(answer)

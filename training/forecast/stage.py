@@ -15,7 +15,7 @@ from recdata.runs import Stage, StageContext
 from training.forecast.accuracy import measure_accuracy
 from training.forecast.assemble import assemble
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import SeriesForecast, forecast_series, recent_forecast, warm_up
+from training.forecast.fits import SeriesForecast, forecast_series, needs_fit, recent_forecast, warm_up
 from training.forecast.history import load_history
 from training.forecast.plan import Series, plan_origins, plan_series
 from training.forecast.pool import Failure, run_tasks
@@ -46,18 +46,21 @@ def forecast_stage(config: ForecastConfig, data: DataConfig) -> Stage:
         )
         origins = plan_origins(history, config)
         planned = plan_series(history, origins, config)
-        with context.bar("series fitted", total=len(planned)) as advance:
+        fits = [number for number, series in enumerate(planned) if needs_fit(series.task)]
+        with context.bar("series fitted", total=len(fits)) as advance:
             answers = run_tasks(
                 forecast_series,
-                [series.task for series in planned],
+                [planned[number].task for number in fits],
                 warm_up=warm_up,
                 processes=config.processes,
                 seconds=config.fit_seconds + GRACE_SECONDS,
                 folder=context.scratch,
                 advance=advance,
             )
+        by_number = dict(zip(fits, answers, strict=True))
+        forecasts = [_or_recent(series, by_number.get(number)) for number, series in enumerate(planned)]
         failed = Counter(answer.kind for answer in answers if isinstance(answer, Failure))
-        fitted = list(zip(planned, map(_or_recent, planned, answers), strict=True))
+        fitted = list(zip(planned, forecasts, strict=True))
         daily, totals = assemble(history, origins, fitted, config)
         write_artefact(daily, context.target("forecast_daily.parquet"), "forecast_daily")
         write_artefact(totals, context.target("forecast_totals.parquet"), "forecast_totals")
@@ -69,7 +72,7 @@ def forecast_stage(config: ForecastConfig, data: DataConfig) -> Stage:
             category_depth=config.category_depth,
         )
         return {
-            "fits": len(planned),
+            "fits": len(fits),
             "failed_fits": dict(sorted(failed.items())),
             "origins": len(set(totals["origin"])),
             "daily_rows": daily.height,
@@ -83,8 +86,8 @@ def forecast_stage(config: ForecastConfig, data: DataConfig) -> Stage:
     return Stage("forecast", VERSION, INPUTS, OUTPUTS, work, decisive)
 
 
-def _or_recent(series: Series, answer: SeriesForecast | Failure) -> SeriesForecast:
-    return recent_forecast(series.task) if isinstance(answer, Failure) else answer
+def _or_recent(series: Series, answer: SeriesForecast | Failure | None) -> SeriesForecast:
+    return answer if isinstance(answer, SeriesForecast) else recent_forecast(series.task)
 
 
 def _methods(totals: pl.DataFrame) -> dict[str, dict[str, int]]:
