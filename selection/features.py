@@ -12,6 +12,8 @@ from selection.lifecycle import stage_expression
 from selection.windows import (
     distinct_buyers,
     item_forecasts,
+    last_sales,
+    lookback_days,
     order_values,
     promotion_shares,
     repurchases,
@@ -71,7 +73,7 @@ def build_features(
     known = known_at(tables, origin)
     horizon = horizon_days(known.forecast_totals, origin)
     sales = known.daily_sales.filter(
-        pl.col("day") >= origin - timedelta(days=config.long_days + 28)
+        pl.col("day") >= origin - timedelta(days=lookback_days(config))
     ).collect()
     first_day = known.daily_sales.select(pl.col("day").min()).collect().item()
     history_days = 0 if first_day is None else (origin - first_day).days
@@ -86,6 +88,7 @@ def build_features(
     ).sort("item_row")
     for part in (
         sales_windows(sales, origin, config, horizon),
+        last_sales(known.daily_sales, origin),
         distinct_buyers(known.purchases, origin, config),
         order_values(known.purchases, origin, config),
         repurchases(known.purchases, origin, config),
@@ -156,7 +159,7 @@ def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl
 
 def _season(frame: pl.DataFrame, config: FeaturesConfig, horizon: int, history_days: int) -> pl.DataFrame:
     """Adds `season_ratio`: orders of the coming weeks a year ago over the yearly average of as many days."""
-    usual = pl.col("yearly_orders") * horizon / min(max(history_days, 1), config.long_days + 28)
+    usual = pl.col("yearly_orders") * horizon / min(max(history_days, 1), lookback_days(config))
     seen = (history_days >= 360) & (usual > 0)
     return frame.with_columns(
         pl.when(seen).then(pl.col("season_orders") / usual).otherwise(None).alias("season_ratio")

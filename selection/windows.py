@@ -8,17 +8,30 @@ import polars as pl
 
 from selection.config import FeaturesConfig
 
+YEAR_DAYS = 364  # a year ago on the same weekday
+
 
 def _since(origin: date, days: int) -> pl.Expr:
     return pl.col("day") >= origin - timedelta(days=days)
 
 
+def lookback_days(config: FeaturesConfig) -> int:
+    """Returns how many days of sales the windows need: the longest of them, and the season a year ago."""
+    return max(config.long_days, config.recent_days + config.base_days, YEAR_DAYS)
+
+
+def last_sales(daily_sales: pl.LazyFrame, origin: date) -> pl.DataFrame:
+    """Returns item_row and `days_since_sale` of every item ever sold, however long ago."""
+    since = (pl.lit(origin) - pl.col("day").max()).dt.total_days().alias("days_since_sale")
+    return daily_sales.filter(pl.col("quantity") > 0).group_by("item_row").agg(since).collect()
+
+
 def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, horizon: int) -> pl.DataFrame:
-    """Returns units, revenue and orders of each window, last sale and price, one row an item with sales."""
+    """Returns units, revenue and orders of each window and the price, one row an item with sales."""
     recent, base = _since(origin, config.recent_days), _since(origin, config.base_days)
     # The trend's older side: the base window's length before the recent window.
     older = _since(origin, config.recent_days + config.base_days) & ~recent
-    year_ago = origin - timedelta(days=364)  # the same weekday
+    year_ago = origin - timedelta(days=YEAR_DAYS)
     season = pl.col("day").is_between(year_ago, year_ago + timedelta(days=horizon), closed="left")
     sold = pl.col("quantity") > 0
     columns = {"units": "quantity", "revenue": "revenue", "orders": "orders"}
@@ -38,7 +51,6 @@ def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, hor
         ),
         pl.when(season).then("orders").otherwise(0).sum().cast(pl.Float64).alias("season_orders"),
         pl.col("orders").sum().cast(pl.Float64).alias("yearly_orders"),
-        (pl.lit(origin) - pl.col("day").filter(sold).max()).dt.total_days().alias("days_since_sale"),
         pl.coalesce(
             (pl.col("revenue") / pl.col("quantity")).filter(lately).median(),
             (pl.col("revenue") / pl.col("quantity")).filter(sold).median(),

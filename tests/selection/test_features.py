@@ -42,6 +42,21 @@ def test_windows_count_the_days_before_the_origin_and_no_other(make_tables):
     assert found["price"] == 10.0
 
 
+def test_a_sale_of_years_ago_is_remembered(make_tables):
+    found = features_of(make_tables([("a", days_ago(900), 0, 1.0, 1.0)], as_of=TODAY))["a"]
+    assert (found["days_since_sale"], found["revenue_long"], found["stage"]) == (900, 0.0, "dead")
+
+
+def test_the_same_weeks_a_year_ago_tell_the_season(make_tables):
+    season = [("tree", days_ago(364 - day), day, 1.0, 1.0) for day in range(28)]
+    rest = [("tree", days_ago(day), 0, 1.0, 1.0) for day in range(10, 300, 30)]
+    edge = [("tree", days_ago(365), 0, 1.0, 1.0)]
+    found = features_of(make_tables([*season, *rest, *edge], as_of=TODAY))["tree"]
+    # 39 orders in the 365 days looked at, 28 of them in the season, which has 28 of the days.
+    assert (found["season_orders"], found["stage"]) == (28.0, "seasonal")
+    assert found["season_ratio"] == pytest.approx(28 / (39 * 28 / 365))
+
+
 def test_returns_are_netted_and_make_no_buyers(make_tables):
     tables = make_tables([("a", days_ago(9), 0, 3.0, 30.0), ("a", days_ago(5), 1, -1.0, -10.0)], as_of=TODAY)
     found = features_of(tables)["a"]
