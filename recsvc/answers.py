@@ -14,26 +14,44 @@ from recsvc.errors import InvalidFieldError, UnknownNameError
 from recsvc.retrieval import Segment
 from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, ItemFilter, Language
+from recsvc.v1.recommendation_service_pb2 import RecommendResponse
 
 MAX_EXCLUDED_ITEMS = 1000
 
+_SPOKEN = frozenset((Language.LANGUAGE_ZH, Language.LANGUAGE_EN))
 _PROCESS = base64.urlsafe_b64encode(os.urandom(9)).decode()
 _ANSWERS = itertools.count(1)
 
 
+def attribution_token() -> str:
+    """Returns a token of its own for an answer: process, then answer; always as many characters."""
+    return f"{_PROCESS}.{next(_ANSWERS):012x}"
+
+
 def answer_info(generation: Generation, degradations: Sequence[Degradation] = ()) -> AnswerInfo:
-    """Returns an answer's info with an attribution token of its own: process, then answer."""
+    """Returns an answer's info, with an attribution token of its own."""
     return AnswerInfo(
         snapshot_id=generation.snapshot_id,
-        attribution_token=f"{_PROCESS}.{next(_ANSWERS):x}",
+        attribution_token=attribution_token(),
         degraded=bool(degradations),
         degradations=degradations,
     )
 
 
+def full_answer_info(generation: Generation) -> bytes:
+    """Returns the bytes of a RecommendResponse that has the info of a full answer, and no results.
+
+    The token comes last in them and is always as long, so all before it is made once for a generation.
+    """
+    if not generation.info_head:
+        made = RecommendResponse(info=answer_info(generation)).SerializeToString()
+        generation.info_head = made[: -len(attribution_token())]
+    return generation.info_head + attribution_token().encode()
+
+
 def language_of(asked: Language.ValueType, generation: Generation) -> Language.ValueType:
     """Returns the language to word an answer in; one that this version does not know means the default."""
-    return asked if asked in {Language.LANGUAGE_ZH, Language.LANGUAGE_EN} else generation.default_language
+    return asked if asked in _SPOKEN else generation.default_language
 
 
 def check_names(**names: str) -> None:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from recdata.snapshot import UserRecord
 from recsvc import paging, retrieval
-from recsvc.answers import answer_info, category_rows, check_names, excluded_rows, language_of, no_list
+from recsvc.answers import (
+    answer_info,
+    category_rows,
+    check_names,
+    excluded_rows,
+    full_answer_info,
+    language_of,
+    no_list,
+)
 from recsvc.errors import InvalidFieldError, UnknownNameError
 from recsvc.retrieval import Eligible, Picks, Segment
 from recsvc.serving import Generation
@@ -25,62 +35,70 @@ def recommend(generation: Generation, request: RecommendRequest) -> bytes:
         InvalidFieldError: a negative page size, too long an id, too many excluded ids.
     """
     limit = paging.page_size(request.page_size)
-    user_id, category = request.user_id, request.filter.category
+    user_id = request.user_id
     check_names(user_id=user_id, channel=request.channel, region=request.region)
     snapshot = generation.snapshot
     user = snapshot.user(user_id) if user_id else None
-    within = snapshot.category_rows(category) if category else None
+    eligible = Eligible(generation.sellable)
+    category = ""
     degradations: list[Degradation] = []
+    if request.HasField("filter"):
+        category = request.filter.category
+        eligible.excluded = excluded_rows(request.filter, generation)
+        if category:
+            eligible.within = snapshot.category_rows(category)
+            if eligible.within is None:
+                eligible.within = np.empty(0, np.int32)
+                degradations.append(
+                    _degraded("UNKNOWN_CATEGORY", f"category {category!r} is not in the snapshot")
+                )
+    if user is not None and request.exclude_purchased:
+        eligible.without = user.purchased_rows
     picks = Picks(limit)
-    if category and within is None:
-        degradations.append(
-            _degraded("UNKNOWN_CATEGORY", f"category {category!r} is not in the snapshot; nothing matches it")
-        )
-    else:
-        eligible = Eligible(
-            sellable=generation.sellable,
-            within=within,
-            without=user.purchased_rows if user is not None and request.exclude_purchased else None,
-            excluded=excluded_rows(request.filter, generation),
-        )
+    if user is not None:
+        retrieval.add_ranked(picks, user, eligible)
+    if picks.missing:
         segment = Segment(category, request.channel, request.region)
-        _fill(picks, user, eligible, segment, generation, degradations)
-    if user is None:
-        told = f"user_id {user_id!r} is not in the snapshot" if user_id else "no user_id was given"
-        degradations.append(_degraded("UNKNOWN_USER", f"{told}; the list is the same for everybody"))
-    by_source = endings(language_of(request.language, generation), category)
+        degradations += _fill(picks, user, eligible, segment, generation)
     results = generation.items.results(
-        picks.rows, picks.all_scores(), [by_source[source] for source in picks.sources]
+        picks.rows,
+        picks.all_scores(),
+        picks.sources,
+        endings(language_of(request.language, generation), category),
+        keep=not category,
     )
     # Serialised messages may be concatenated: the results' entries, then a response that has the info only.
+    if not degradations:
+        return results + full_answer_info(generation)
     return results + RecommendResponse(info=answer_info(generation, degradations)).SerializeToString()
 
 
 def _fill(
-    picks: Picks,
-    user: UserRecord | None,
-    eligible: Eligible,
-    segment: Segment,
-    generation: Generation,
-    degradations: list[Degradation],
-) -> None:
-    """Fills the page step by step, each step only as far as the ones before left room."""
+    picks: Picks, user: UserRecord | None, eligible: Eligible, segment: Segment, generation: Generation
+) -> list[Degradation]:
+    """Fills the page step by step, each as far as those before left room; returns what was missing."""
     if user is not None:
-        retrieval.add_ranked(picks, user, eligible)
-        if picks.missing:
-            retrieval.add_by_factors(picks, user, eligible, generation)
+        retrieval.add_by_factors(picks, user, eligible, generation)
         if not picks.missing:
-            return
+            return []
+    degradations = []
     personal = len(picks.rows)
     exact = retrieval.add_bestsellers(picks, segment, eligible, generation)
     if not exact and (segment.channel or segment.region):
         degradations.append(no_list(segment))
     if picks.missing:
         retrieval.add_catalogue(picks, eligible, generation)
-    if user is not None and len(picks.rows) > personal:
+    if user is None:
+        degradations.append(
+            _degraded(
+                "UNKNOWN_USER", "no user_id that the snapshot knows; the list is the same for everybody"
+            )
+        )
+    elif len(picks.rows) > personal:
         degradations.append(
             _degraded("TOO_FEW_PERSONAL", f"{personal} personal items match; what sells best fills the rest")
         )
+    return degradations
 
 
 def list_similar_items(generation: Generation, request: ListSimilarItemsRequest) -> bytes:
@@ -112,11 +130,16 @@ def list_similar_items(generation: Generation, request: ListSimilarItemsRequest)
     rows, scores = retrieval.similar(generation.snapshot, item_row, eligible)
     end = start + limit
     page = rows[start:end].tolist()
-    ending = endings(language_of(request.language, generation), "")[SourceType.SOURCE_TYPE_SIMILAR]
     rest = ListSimilarItemsResponse(info=answer_info(generation))
     if end < rows.size:
         rest.next_page_token = paging.next_token(request, generation.snapshot_id, end)
-    results = generation.items.results(page, scores[start:end], [ending] * len(page))
+    results = generation.items.results(
+        page,
+        scores[start:end],
+        [SourceType.SOURCE_TYPE_SIMILAR] * len(page),
+        endings(language_of(request.language, generation), ""),
+        keep=True,
+    )
     return results + rest.SerializeToString()
 
 

@@ -7,7 +7,7 @@ and at last the catalogue. Later steps run only where the ones before did not fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +30,7 @@ class Segment:
     region: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Eligible:
     """Which items may be in an answer; conditions are tested on the rows at hand, not on the catalogue.
 
@@ -83,7 +83,7 @@ class Picks:
         """Returns how many items still have room."""
         return self.limit - len(self.rows)
 
-    def add(self, rows: Int32s, scores: Float32s, sources: list[int]) -> None:
+    def add(self, rows: Int32s, scores: Float32s, sources: Sequence[int]) -> None:
         """Appends the first of the given items that have room; none of them may be in the list."""
         room = self.missing
         self.rows += rows[:room].tolist()

@@ -40,6 +40,7 @@ class Generation:
         bestseller_window_days: the window of the bestsellers that fill a shopper's list; 0 without any list.
         default_language: the language where a request names none.
         loaded_at: when it began to serve.
+        info_head: kept by `recsvc.answers.full_answer_info`; empty before its first use.
     """
 
     def __init__(self, snapshot: Snapshot, config: ServingConfig) -> None:
@@ -58,6 +59,7 @@ class Generation:
         self.loaded_at = datetime.now(UTC)
         # A snapshot that lacks a matrix is refused here, before it serves.
         _ = snapshot.item_factors, snapshot.similar_rows, snapshot.similar_scores
+        self.info_head = b""
         self.leases = 0
         self.retired = False
 

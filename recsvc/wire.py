@@ -1,7 +1,7 @@
 """Owns putting ranked items together from bytes: each item is serialised once, then only copied.
 
-Serialised protobuf messages may be concatenated: the parts merge. So a RankedItem is its item's bytes (made
-once for each item of a snapshot), four bytes of score, and its source and reason (made once a wording).
+Serialised protobuf messages may be concatenated: the parts merge. So a RankedItem is its item's bytes, its
+source and reason, and four bytes of score; all but the score are made once and kept.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import cast
 
 from google.type.money_pb2 import Money
 
@@ -30,15 +31,6 @@ def varint(number: int) -> bytes:
         number >>= 7
     made.append(number)
     return bytes(made)
-
-
-#: Head of a `results` entry by its length; longer ones are made when they come.
-_HEADS = tuple(RESULTS_TAG + varint(length) for length in range(2048))
-
-
-def entry_head(length: int) -> bytes:
-    """Returns what stands before a `results` entry of so many bytes."""
-    return _HEADS[length] if length < len(_HEADS) else RESULTS_TAG + varint(length)
 
 
 def money(amount: float | None, currency: str) -> Money | None:
@@ -74,33 +66,46 @@ class ItemBytes:
     def __init__(self, read: Callable[[int], ItemRecord], *, count: int, currency: str) -> None:
         self._read = read
         self._currency = currency
-        self._parts: list[bytes | None] = [None] * count
+        self._items: list[bytes | None] = [None] * count
+        #: By endings, then by source: each row's entry up to its score.
+        self._shelves: dict[tuple[bytes, ...], list[dict[int, bytes]]] = {}
 
-    def results(self, rows: Sequence[int], scores: Float32s, endings: Sequence[bytes]) -> bytes:
+    def results(
+        self,
+        rows: Sequence[int],
+        scores: Float32s,
+        sources: Sequence[int],
+        endings: tuple[bytes, ...],
+        *,
+        keep: bool,
+    ) -> bytes:
         """Returns the `results` entries of a response whose field 1 is `repeated RankedItem`.
 
         Args:
             rows: item rows, best first.
             scores: `(len(rows),)` float32.
-            endings: the bytes of source and reason, one for each row.
+            sources: places in `endings`, one for each row.
+            endings: the bytes of source and reason by source.
+            keep: whether to keep the entries made; only for endings of which there are few.
         """
-        parts = self._parts
-        numbers = scores.astype("<f4", copy=False).tobytes()
-        made: list[bytes] = []
-        at = 0
-        for row, ending in zip(rows, endings, strict=True):
-            part = parts[row] or self._make(row)
-            made += (
-                entry_head(len(part) + SCORE_BYTES + len(ending)),
-                part,
-                numbers[at : at + SCORE_BYTES],
-                ending,
-            )
-            at += SCORE_BYTES
-        return b"".join(made)
+        if keep:
+            shelves = self._shelves.get(endings) or self._shelves.setdefault(endings, [{} for _ in endings])
+            entries = [shelves[source].get(row) for row, source in zip(rows, sources, strict=True)]
+            if None in entries:
+                for place, (row, source) in enumerate(zip(rows, sources, strict=True)):
+                    entries[place] = shelves[source][row] = self._entry(row, endings[source])
+        else:
+            entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
+        parts: list[bytes | None] = [None] * (2 * len(entries))
+        parts[::2] = entries
+        parts[1::2] = scores.astype("<f4", copy=False).view("V4").tolist()
+        return b"".join(cast("list[bytes]", parts))
 
-    def _make(self, row: int) -> bytes:
-        item = item_message(self._read(row), self._currency)
-        part = RankedItem(item=item).SerializeToString() + SCORE_TAG
-        self._parts[row] = part
-        return part
+    def _entry(self, row: int, ending: bytes) -> bytes:
+        """Returns an entry up to its score: head, item, source and reason, the score's tag."""
+        item = self._items[row]
+        if item is None:
+            message = RankedItem(item=item_message(self._read(row), self._currency))
+            item = self._items[row] = message.SerializeToString()
+        body = item + ending + SCORE_TAG
+        return RESULTS_TAG + varint(len(body) + SCORE_BYTES) + body

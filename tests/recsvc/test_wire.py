@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from recdata.snapshot import ItemRecord
 from recsvc.v1.common_pb2 import Language, RankedItem, SourceType
 from recsvc.v1.recommendation_service_pb2 import RecommendResponse
-from recsvc.wire import ItemBytes, entry_head, item_message, money, varint
+from recsvc.wire import ItemBytes, item_message, money, varint
 from recsvc.wording import endings
 
 prices = st.none() | st.floats(0, 1e9) | st.just(float("nan"))
@@ -31,14 +31,17 @@ records = st.builds(
         st.tuples(st.integers(0, 3), st.floats(width=32, allow_nan=False), st.integers(0, 7)), max_size=8
     ),
     st.sampled_from([Language.LANGUAGE_ZH, Language.LANGUAGE_EN]),
+    st.booleans(),
 )
-def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, language):
+def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, language, keep):
     picks = [(row % len(shelf), score, source) for row, score, source in picks]
     by_source = endings(language, "Food > 水果")
     joined = ItemBytes(shelf.__getitem__, count=len(shelf), currency="CNY").results(
         [row for row, _, _ in picks],
         np.array([score for _, score, _ in picks], np.float32),
-        [by_source[source] for _, _, source in picks],
+        [source for _, _, source in picks],
+        by_source,
+        keep=keep,
     )
     expected = RecommendResponse()
     for row, score, source in picks:
@@ -54,11 +57,6 @@ def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, l
 )
 def test_a_varint_has_seven_bits_a_byte_lowest_first(number, coded):
     assert varint(number) == coded
-
-
-def test_entries_longer_than_the_prepared_ones_have_the_same_head():
-    assert entry_head(2047) == b"\x0a" + varint(2047)
-    assert entry_head(2048) == b"\x0a" + varint(2048)
 
 
 @pytest.mark.parametrize(
