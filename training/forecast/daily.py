@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from recdata.artefacts import FORECAST_DAILY
-from training.forecast.calibration import Calibration, Fitted, scale_of_days
+from training.forecast.calibration import Calibration, Fitted, item_days, scale_of_days
 from training.forecast.config import ForecastConfig
 from training.forecast.fits import Floats, SeriesForecast
 from training.forecast.history import History
@@ -59,27 +59,15 @@ def _item_frame(
     config: ForecastConfig,
 ) -> pl.DataFrame:
     rows = active_items(history, config)
-    shape = np.zeros((len(history.categories) + 1, len(widen)))
-    position = {path: number for number, path in enumerate(history.categories)}
-    for series, forecast in here:
-        if series.level == "category":
-            shape[position[series.key]] = forecast.mean
-    # The row behind the last category, which is also that of -1, stands for items without a category.
-    shape[-1] = 1.0
-    part = np.where(items.share > 0, items.share, items.rate)[rows]
-    mean = shape[history.item_category[rows]] * part[:, None]
+    mean = item_days(history, here, items, rows, len(widen))
     method = items.method[rows].copy()
     keys = [history.item_ids[row] for row in rows]
     for number, key in enumerate(keys):
         if key in own:
             mean[number], method[number] = own[key].mean, own[key].method
-    # A day's part of the total's half-width: days are taken to be independent, their variance to follow
-    # the mean.
-    total = mean[:, : config.horizon_days].sum(axis=1)
-    low, high = item_bounds(calibration.items, total)
-    root = np.sqrt(mean / np.maximum(total, 1e-12)[:, None]) * widen
-    q10 = np.maximum(mean - (total - low)[:, None] * root, 0.0)
-    q90 = mean + (high - total)[:, None] * root
+    low, high = item_bounds(calibration.item_days, mean.ravel())
+    q10 = np.maximum(mean - (mean - low.reshape(mean.shape)) * widen, 0.0)
+    q90 = mean + (high.reshape(mean.shape) - mean) * widen
     return _frame(history, "item", keys, method.tolist(), mean, q10, q90)
 
 
