@@ -32,8 +32,8 @@ class AlsConfig(RoomConfig, frozen=True):
 
     # Length of each shopper's and item's vector; 16 to 256 is usual.
     factors: PositiveInt = 96
-    # Penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the same in
-    # a shop of any size; 0 or more, and from 2 on it can leave nothing.
+    # Penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the same
+    # in a shop of any size; 0 or more, and from 2 on it can leave nothing.
     regularization: NonNegativeFloat = 1.0
     # Confidence of an interaction is alpha times its weight, against 1 for a pair that never met; above 0.
     alpha: PositiveFloat = 0.5

@@ -207,8 +207,8 @@ def test_the_stage_leaves_a_table_that_prints_and_figures_for_the_snapshot(tmp_p
     assert (headline["test_start"], headline["users"]) == ("2024-05-04", 31)
     text = printed(run)
     for words in (
-        "what is served",
-        "own purchase frequency",
+        "ndcg, × bestsellers",
+        "own frequency",
         "items never bought before, 31 shoppers",
         "activity:none",
     ):

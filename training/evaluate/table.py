@@ -1,8 +1,9 @@
-"""Owns how an evaluation is read: a table a target, and one of NDCG by segment."""
+"""Owns how an evaluation is read: for each target a table of means, and one of NDCG by segment."""
 
 from __future__ import annotations
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -11,90 +12,88 @@ from training.evaluate.protocol import BASELINE, RATIO_METRICS
 from training.evaluate.rivals import MODELS, TARGETS
 
 TITLES = {
-    "bestsellers": "bestsellers, last 28 days",
-    "own_frequency": "own purchase frequency",
+    "bestsellers": "bestsellers",
+    "own_frequency": "own frequency",
     "als": "ALS",
-    "served": "what is served",
+    "served": "served",
     "all": "all items",
     "never_bought": "items never bought before",
 }
+SEGMENTS = (
+    *(f"activity:{level}" for level in ("none", "low", "middle", "high")),
+    *(f"popularity:{level}" for level in ("head", "torso", "tail")),
+)
 SEGMENT_METRIC = "ndcg"
+
+Cell = tuple[float, float | None, float | None]
+Cells = dict[tuple[str, str, str, str], Cell]
 
 
 def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
-    """Prints the `evaluation` artefact: means and intervals, quotients against bestsellers, segments.
+    """Prints the `evaluation` artefact: means with intervals, quotients against bestsellers, segments.
 
     Args:
-        console: where to.
+        console: where to; from 110 columns on every cell takes one line, below that two.
         frame: the artefact; an empty one prints one line that says so.
     """
     if frame.is_empty():
         console.print("nothing to judge: no shopper bought both before and in the test period")
         return
-    cells = {
+    names = ("model", "target", "segment", "metric")
+    cells: Cells = {
         (model, target, segment, metric): (value, low, high)
         for model, target, segment, metric, value, low, high in frame.select(
-            "model", "target", "segment", "metric", "value", "low", "high"
+            *names, "value", "low", "high"
         ).iter_rows()
     }
+    users: dict[tuple[str, str], int] = {
+        (target, segment): users
+        for target, segment, users in frame.filter(metric=SEGMENT_METRIC)
+        .group_by("target", "segment")
+        .agg(pl.col("n_users").max())
+        .iter_rows()
+    }
     for target in TARGETS:
-        judged = frame.filter((pl.col("target") == target) & (pl.col("segment") == "all"))["n_users"]
-        if judged.is_empty():
-            continue
-        users = int(judged.to_numpy().max())
-        table = Table(title=f"{TITLES[target]}, {users} shoppers", title_justify="left")
-        table.add_column("model")
-        for metric in (*METRICS, "catalogue_coverage"):
-            table.add_column(metric.replace("_", " "), justify="right")
-        for model in MODELS:
-            table.add_row(
-                TITLES[model],
-                *(_cell(cells.get((model, target, "all", m))) for m in (*METRICS, "catalogue_coverage")),
-            )
-        console.print(table)
-        _print_ratios(console, cells, target)
-    _print_segments(console, frame, cells)
+        if (target, "all") in users:
+            console.print(_means(cells, target, users[target, "all"]))
+            console.print(_segments(cells, target, users))
 
 
-Cells = dict[tuple[str, str, str, str], tuple[float, float | None, float | None]]
-
-
-def _print_ratios(console: Console, cells: Cells, target: str) -> None:
-    table = Table(title=f"{TITLES[target]}: times the bestsellers", title_justify="left")
-    table.add_column("model")
+def _means(cells: Cells, target: str, users: int) -> Table:
+    table = _table(f"{TITLES[target]}, {users} shoppers", "mean of shoppers")
+    for metric in (*METRICS, "catalogue_coverage"):
+        found = (cells.get((model, target, "all", metric)) for model in MODELS)
+        table.add_row(metric.replace("_", " "), *(_shown(cell) for cell in found))
+    table.add_section()
     for metric in RATIO_METRICS:
-        table.add_column(metric.replace("_", " "), justify="right")
-    for model in MODELS[1:]:
-        found = [cells.get((model, target, "all", f"{metric}_vs_{BASELINE}")) for metric in RATIO_METRICS]
-        if any(cell is not None and cell[0] > 0 for cell in found):
-            table.add_row(TITLES[model], *(_cell(cell, digits=2) for cell in found))
-    if table.row_count:
-        console.print(table)
-
-
-def _print_segments(console: Console, frame: pl.DataFrame, cells: Cells) -> None:
-    for target in TARGETS:
-        part = frame.filter(
-            (pl.col("target") == target) & (pl.col("metric") == SEGMENT_METRIC) & (pl.col("segment") != "all")
+        found = (cells.get((model, target, "all", f"{metric}_vs_{BASELINE}")) for model in MODELS)
+        table.add_row(
+            f"{metric.replace('_', ' ')}, × bestsellers", *(_shown(cell, digits=2) for cell in found)
         )
-        table = Table(title=f"{TITLES[target]}: NDCG by segment", title_justify="left")
-        table.add_column("segment")
-        table.add_column("shoppers", justify="right")
-        for model in MODELS:
-            table.add_column(TITLES[model], justify="right")
-        for segment, users in (
-            part.group_by("segment", maintain_order=True).agg(pl.col("n_users").max()).iter_rows()
-        ):
+    return table
+
+
+def _segments(cells: Cells, target: str, users: dict[tuple[str, str], int]) -> Table:
+    table = _table(f"{TITLES[target]}, {SEGMENT_METRIC} by segment", "segment (shoppers)")
+    for segment in SEGMENTS:
+        if (target, segment) in users:
             found = (cells.get((model, target, segment, SEGMENT_METRIC)) for model in MODELS)
-            table.add_row(segment, str(users), *(_cell(cell) for cell in found))
-        if table.row_count:
-            console.print(table)
+            table.add_row(f"{segment} ({users[target, segment]})", *(_shown(cell) for cell in found))
+    return table
 
 
-def _cell(cell: tuple[float, float | None, float | None] | None, *, digits: int = 3) -> str:
+def _table(title: str, first: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column(first)
+    for model in MODELS:
+        table.add_column(TITLES[model], justify="right")
+    return table
+
+
+def _shown(cell: Cell | None, *, digits: int = 3) -> str:
     if cell is None:
         return "–"
     value, low, high = cell
     if low is None or high is None:
         return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]".replace("[", r"\[")
+    return f"{value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
