@@ -8,17 +8,16 @@ state or work that is done again.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 from rich.console import Console
@@ -26,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from recdata.errors import RunError
+from recdata.memory import PeakMemory
 
 HASH_BLOCK_BYTES = 1 << 20
 
@@ -132,8 +132,12 @@ class RunFolder:
         """Runs each stage that is not done yet, in order, and returns every stage's record.
 
         Raises:
-            RunError: a stage did not write an output it promised, or the disk refused.
+            RunError: another job is at work in this home, or a stage did not write an output it promised.
         """
+        with _alone(self.home / "runs"):
+            return self._execute(stages)
+
+    def _execute(self, stages: Sequence[Stage]) -> list[StageRecord]:
         records = []
         # What earlier stages in this chain wrote: their digests are in their records already.
         known: dict[str, str] = {}
@@ -246,6 +250,23 @@ def stage_table(records: Sequence[StageRecord], *, title: str) -> Table:
     return table
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error}); mend it or give another --home") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"{folder}: another job is at work here; wait for it, or give another --home"
+            ) from None
+        yield
+
+
 def _progress(console: Console, label: str) -> Progress:
     columns = (
         TextColumn(label),
@@ -255,41 +276,3 @@ def _progress(console: Console, label: str) -> Progress:
         TimeElapsedColumn(),
     )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-class PeakMemory:
-    """Watches the resident memory of this process and its children, in MB, while a block runs.
-
-    Pages shared by forked children are counted once for each, so the figure is an upper bound.
-    """
-
-    def __init__(self, *, every_s: float = 0.05) -> None:
-        self.peak_mb = 0.0
-        self._every_s = every_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True, name="peak-memory")
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        import psutil  # only the offline job has it
-
-        this = psutil.Process()
-        while True:
-            total = this.memory_info().rss
-            for child in this.children(recursive=True):
-                try:
-                    total += child.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.peak_mb = max(self.peak_mb, total / 2**20)
-            if self._done.wait(self._every_s):
-                return

@@ -17,7 +17,7 @@ from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A calendar day, as 2024-03-01."""
 
     name = "YYYY-MM-DD"

@@ -17,7 +17,8 @@ from recdata.cli import Door
 from recdata.demo_source import write_demo_source
 from recdata.errors import ServeError
 from recdata.importing import import_tables
-from recdata.runs import PeakMemory, RunFolder, StageRecord
+from recdata.memory import PeakMemory
+from recdata.runs import RunFolder, StageRecord
 from selection.summary import print_backtest
 from training.evaluate import print_evaluation
 from training.nightly import print_run

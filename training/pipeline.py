@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 
 from recdata.config import DataConfig, load_config
-from recdata.errors import RunError
 from recdata.runs import RunFolder, Stage, StageRecord, digest_file
 from recdata.tables import TABLES
 from selection.config import SelectionConfig
@@ -98,34 +95,13 @@ def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: 
 
 
 def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
-    """Runs a chain in a run folder, alone; a publish whose snapshot has gone is done again.
+    """Runs a chain in a run folder; a publish whose snapshot has gone is done again.
 
     Raises:
         RunError: another job is at work in this home folder, or a stage failed.
     """
-    with _alone(run.home):
+    records = run.execute(stages)
+    if stages and stages[-1].name == "publish" and not published(run):
+        run.forget("publish")
         records = run.execute(stages)
-        if stages and stages[-1].name == "publish" and not published(run):
-            run.forget("publish")
-            records = run.execute(stages)
-        return records
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    folder = home / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written ({error}); mend its rights or give another --home"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{folder}: another job is at work here; wait for it, or give another --home"
-            ) from None
-        yield
+    return records

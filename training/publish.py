@@ -154,8 +154,10 @@ def _item_records(items: pl.DataFrame) -> Iterator[ItemRecord]:
 
 def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
     users = artefacts.table("users")["user_id"]
-    factors, ranked = artefacts.array("user_factors"), artefacts.array("ranked_rows")
-    scores, sources = artefacts.array("ranked_scores"), artefacts.array("ranked_sources")
+    factors = artefacts.array("user_factors").astype(np.float32, copy=False)
+    ranked = artefacts.array("ranked_rows").astype(np.int32, copy=False)
+    scores = artefacts.array("ranked_scores").astype(np.float32, copy=False)
+    sources = artefacts.array("ranked_sources").astype(np.uint8, copy=False)
     bought = (
         artefacts.table("purchases")
         .lazy()

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from recdata.errors import RunError
-from recdata.runs import PeakMemory, RunFolder, Stage, StageContext, digest_file, stage_table, write_atomic
+from recdata.memory import PeakMemory
+from recdata.runs import RunFolder, Stage, StageContext, digest_file, stage_table, write_atomic
 
 
 def folder(home: Path) -> RunFolder:
