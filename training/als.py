@@ -36,15 +36,15 @@ class AlsConfig(RoomConfig, frozen=True):
     # in a shop of any size; 0 or more, and from 2 on it can leave nothing.
     regularization: NonNegativeFloat = 1.0
     # Confidence of an interaction is alpha times its weight, against 1 for a pair that never met; above 0.
-    alpha: PositiveFloat = 0.5
+    alpha: PositiveFloat = 0.2
     # Sweeps over all shoppers and all items; 1 to 100.
     iterations: PositiveInt = 10
-    # bm25 damps heavy shoppers and common items before the fit; none takes the weights as they are.
-    weighting: Literal["bm25", "none"] = "none"
+    # bm25 damps heavy shoppers (and common items, by bm25_b) before the fit; none takes the weights as they are.
+    weighting: Literal["bm25", "none"] = "bm25"
     # BM25's saturation: the weight at which repeating an interaction stops counting; above 0.
     bm25_k1: PositiveFloat = 100.0
     # BM25's length normalisation, 0 (none) to 1 (full).
-    bm25_b: Share = 0.8
+    bm25_b: Share = 0.0
     # Seed of the starting vectors.
     seed: NonNegativeInt = 7
     # Threads of the fit; 0 means every core.  The factors do not depend on it.
