@@ -39,7 +39,7 @@ class AlsConfig(RoomConfig, frozen=True):
     alpha: PositiveFloat = 0.2
     # Sweeps over all shoppers and all items; 1 to 100.
     iterations: PositiveInt = 10
-    # bm25 damps heavy shoppers, and by bm25_b common items, before the fit; none takes the weights as they are.
+    # bm25 damps heavy shoppers, and by bm25_b common items, before the fit; none takes weights as they are.
     weighting: Literal["bm25", "none"] = "bm25"
     # BM25's saturation: the weight at which repeating an interaction stops counting; above 0.
     bm25_k1: PositiveFloat = 100.0
