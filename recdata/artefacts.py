@@ -142,8 +142,9 @@ SELECTION = {
     "reasons_en": pl.String,
 }
 
-#: One measure a row. model: bestsellers, own_frequency, als or served. target: all or never_bought. segment: all,
-#: "activity:LEVEL" or "popularity:LEVEL". low and high bound the bootstrap interval, null where there is none.
+#: One measure a row. model: bestsellers, own_frequency, als or served. target: all or never_bought.
+#: segment: all, "activity:LEVEL" or "popularity:LEVEL". low and high bound the bootstrap interval, null
+#: where there is none.
 EVALUATION = {
     "model": pl.String,
     "target": pl.String,
