@@ -77,9 +77,14 @@ def since_first_sale(values: Floats) -> Floats:
     return values[sales[0] if len(sales) else len(values) :]
 
 
+def method_of(task: SeriesTask) -> str:
+    """Returns the method that a task's series gets unless its fit fails."""
+    return choose_method(since_first_sale(task.values), task.config)
+
+
 def needs_fit(task: SeriesTask) -> bool:
     """Returns whether a series is for a library; the other methods take no time worth a process."""
-    return choose_method(since_first_sale(task.values), task.config) not in (RECENT, NOTHING)
+    return method_of(task) not in (RECENT, NOTHING)
 
 
 def forecast_series(task: SeriesTask) -> SeriesForecast:
@@ -109,11 +114,12 @@ def recent_forecast(task: SeriesTask) -> SeriesForecast:
     return _finish(level, values, np.full(len(values), values.mean()), RECENT)
 
 
-def warm_up() -> None:
-    """Imports what the fits need, once a process."""
-    import statsforecast.models  # noqa: F401
-
-    import training.forecast.prophet_fit  # noqa: F401
+def warm_up(methods: frozenset[str]) -> None:
+    """Imports what the fits of these methods need, which takes seconds, once a process."""
+    if PROPHET in methods:
+        import training.forecast.prophet_fit  # noqa: F401
+    if methods & {INTERMITTENT, SHORT}:
+        import statsforecast.models  # noqa: F401
 
 
 def _finish(mean: Floats, values: Floats, fitted: Floats, method: str) -> SeriesForecast:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -15,7 +16,14 @@ from recdata.runs import Stage, StageContext
 from training.forecast.accuracy import measure_accuracy
 from training.forecast.assemble import assemble
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import SeriesForecast, forecast_series, needs_fit, recent_forecast, warm_up
+from training.forecast.fits import (
+    SeriesForecast,
+    forecast_series,
+    method_of,
+    needs_fit,
+    recent_forecast,
+    warm_up,
+)
 from training.forecast.history import load_history
 from training.forecast.plan import Series, plan_origins, plan_series
 from training.forecast.pool import Failure, run_tasks
@@ -47,11 +55,12 @@ def forecast_stage(config: ForecastConfig, data: DataConfig) -> Stage:
         origins = plan_origins(history, config)
         planned = plan_series(history, origins, config)
         fits = [number for number, series in enumerate(planned) if needs_fit(series.task)]
+        methods = frozenset(method_of(planned[number].task) for number in fits)
         with context.bar("series fitted", total=len(fits)) as advance:
             answers = run_tasks(
                 forecast_series,
                 [planned[number].task for number in fits],
-                warm_up=warm_up,
+                warm_up=partial(warm_up, methods),
                 processes=config.processes,
                 seconds=config.fit_seconds + GRACE_SECONDS,
                 folder=context.scratch,
