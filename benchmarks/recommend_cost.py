@@ -1,8 +1,8 @@
 """Measures what Recommend costs the server beside a no-op RPC of the same answer size.
 
 The real server runs in a process of its own, with the no-op as one more method of the same server; callers
-run in another. Rounds alternate the two, so that both see the same machine. CPU is the server process's, user and
-system, over the calls of a round. The no-op gets the request as bytes and gives bytes back: it is what grpc
+run in another. Rounds alternate the two, so that both see the same machine. CPU is the server process's,
+user and system, over the calls of a round. The no-op gets the request as bytes and gives bytes back: it is what grpc
 itself costs. Run it with `make bench`; `--quick` takes under half a minute.
 """
 

@@ -33,7 +33,7 @@ def printed(running, tmp_path):
     ("options", "shown"),
     [
         (("recommend", "--user", "ann", "--top-k", "2"), ["For user ann", "Bread", "3.00 CNY", "repeat"]),
-        (("recommend", "--channel", "app"), ["not known", "Wine", "note: no user_id that the snapshot knows"]),
+        (("recommend", "--channel", "app"), ["not known", "Wine", "no user_id that the snapshot knows"]),
         (("similar", "--item", "apple"), ["Similar to apple", "梨", "0.900"]),
         (("bestsellers", "--kind", "trending"), ["Trending of the whole shop, 28 days", "Wine"]),
         (("bestsellers", "--window-days", "7"), ["7 days", "Wine"]),
