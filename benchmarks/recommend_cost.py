@@ -2,8 +2,8 @@
 
 The real server runs in a process of its own, with the no-op as one more method of the same server; callers
 run in another. Rounds alternate the two, so that both see the same machine. CPU is the server process's,
-user and system, over the calls of a round. The no-op gets the request as bytes and gives bytes back: it is what grpc
-itself costs. Run it with `make bench`; `--quick` takes under half a minute.
+user and system, over the calls of a round. The no-op gets the request as bytes and gives bytes back: it is
+what grpc itself costs. Run it with `make bench`; `--quick` takes under half a minute.
 """
 
 from __future__ import annotations
