@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recdata.snapshot.records import MAX_ID_BYTES, Int32s
-from recsvc.errors import InvalidFieldError, UnknownNameError
+from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.retrieval import Segment
 from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, ItemFilter, Language
@@ -95,7 +95,7 @@ def category_rows(category: str, field: str, generation: Generation) -> Int32s |
     rows = generation.snapshot.category_rows(category)
     if rows is None:
         raise UnknownNameError(
-            f"{field} {category!r} is not in snapshot {generation.snapshot_id}; "
+            f"{field} {quoted(category)} is not in snapshot {generation.snapshot_id}; "
             'give the whole path, parts joined by " > "',
             reason="CATEGORY_NOT_FOUND",
             field=field,
@@ -108,6 +108,6 @@ def no_list(segment: Segment) -> Degradation:
     """Returns the degradation of a segment without a list of its own."""
     return Degradation(
         reason=DegradationReason.DEGRADATION_REASON_NO_LIST_FOR_SEGMENT,
-        detail=f"no list of category {segment.category!r}, channel {segment.channel!r}, "
+        detail=f"no list of category {quoted(segment.category)}, channel {segment.channel!r}, "
         f"region {segment.region!r}; a wider one took its place",
     )

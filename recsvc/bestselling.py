@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from google.protobuf.duration_pb2 import Duration
-
 from recsvc import paging, retrieval
 from recsvc.answers import answer_info, category_rows, check_names, language_of, no_list
 from recsvc.errors import InvalidFieldError
@@ -20,6 +18,8 @@ from recsvc.v1.bestseller_service_pb2 import (
 from recsvc.v1.common_pb2 import RankedItem, SourceType
 from recsvc.wire import item_message
 from recsvc.wording import endings
+
+SECONDS_A_DAY = 86_400
 
 #: By kind: the kind's name in the snapshot, and the source that its items are marked with.
 KINDS = {
@@ -74,12 +74,15 @@ def list_bestsellers(generation: Generation, request: ListBestsellersRequest) ->
 def _window_days(request: ListBestsellersRequest, kind: str, generation: Generation) -> int:
     """Returns the window asked for in days, the longest where none is; 0 where the kind has no lists."""
     windows = generation.snapshot.manifest.windows.get(kind, [])
-    if not request.HasField("window") or request.window == Duration():
+    seconds, nanos = request.window.seconds, request.window.nanos
+    if not seconds and not nanos:
         return max(windows, default=0)
-    days, rest = divmod(request.window.ToTimedelta(), timedelta(days=1))
-    if rest or days not in windows:
-        known = ", ".join(f"{window} days ({window * 86400}s)" for window in windows) or "none"
+    # Not as a timedelta: a Duration may be longer than that can be, or not be well-formed.
+    days, rest = divmod(seconds, SECONDS_A_DAY)
+    if rest or nanos or days not in windows:
+        known = ", ".join(f"{window} days ({window * SECONDS_A_DAY}s)" for window in windows) or "none"
         raise InvalidFieldError(
-            "window", f"window {request.window.ToJsonString()} has no {kind} lists; the windows are: {known}"
+            "window",
+            f"window of {seconds} s and {nanos} ns has no {kind} lists; the windows are: {known}",
         )
     return days

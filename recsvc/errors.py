@@ -16,6 +16,10 @@ from recdata.errors import RecsvcError
 
 DOMAIN = "recsvc"
 
+#: How much of a caller's name is told back. A status travels in headers, and a client drops it past 8 kB.
+TOLD_CHARACTERS = 100
+TOLD_METADATA_CHARACTERS = 256
+
 
 class RequestError(RecsvcError):
     """Base of the errors that are the caller's to mend.
@@ -33,7 +37,9 @@ class RequestError(RecsvcError):
         super().__init__(message)
         self.reason = reason
         self.field = field
-        self.metadata = dict(metadata or {})
+        self.metadata = {
+            name: shortened(value, TOLD_METADATA_CHARACTERS) for name, value in (metadata or {}).items()
+        }
 
 
 class InvalidFieldError(RequestError):
@@ -43,6 +49,18 @@ class InvalidFieldError(RequestError):
         super().__init__(message, reason=reason, field=field)
 
 
+class MalformedRequestError(RequestError):
+    """The bytes that came are no message of the method."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"the request is not a {kind} in protobuf's binary form, with text in UTF-8; "
+            "make it with code generated from proto/recsvc/v1",
+            reason="MALFORMED_REQUEST",
+            field="",
+        )
+
+
 class UnknownNameError(RequestError):
     """A request names an item, category or forecast that the serving snapshot does not know."""
 
@@ -50,9 +68,20 @@ class UnknownNameError(RequestError):
 #: Which status an error ends in; the first class that fits counts. Whatever fits none is a defect of ours.
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (InvalidFieldError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MalformedRequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownNameError, grpc.StatusCode.NOT_FOUND),
     (Exception, grpc.StatusCode.INTERNAL),
 )
+
+
+def shortened(text: str, characters: int) -> str:
+    """Returns a text, cut with an ellipsis where it is longer than so many characters."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def quoted(name: str) -> str:
+    """Returns a caller's name in quotes, for a message; a long one is cut."""
+    return repr(shortened(name, TOLD_CHARACTERS))
 
 
 def code_of(error: Exception) -> grpc.StatusCode:

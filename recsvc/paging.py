@@ -9,7 +9,7 @@ import hashlib
 import msgspec
 from google.protobuf.message import Message
 
-from recsvc.errors import InvalidFieldError
+from recsvc.errors import InvalidFieldError, quoted
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
@@ -63,7 +63,7 @@ def page_start(request: Message, page_token: str, snapshot_id: str) -> int:
     if token.snapshot_id != snapshot_id:
         raise InvalidFieldError(
             "page_token",
-            f"page_token is of snapshot {token.snapshot_id}, now {snapshot_id} serves; "
+            f"page_token is of snapshot {quoted(token.snapshot_id)}, now {snapshot_id} serves; "
             "leave it empty to start again",
             reason="SNAPSHOT_CHANGED",
         )

@@ -15,7 +15,7 @@ from recsvc.answers import (
     language_of,
     no_list,
 )
-from recsvc.errors import InvalidFieldError, UnknownNameError
+from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.retrieval import Eligible, Picks, Segment
 from recsvc.serving import Generation
 from recsvc.v1.common_pb2 import Degradation, DegradationReason, SourceType
@@ -50,8 +50,10 @@ def recommend(generation: Generation, request: RecommendRequest) -> bytes:
             if eligible.within is None:
                 eligible.within = np.empty(0, np.int32)
                 degradations.append(
-                    _degraded("UNKNOWN_CATEGORY", f"category {category!r} is not in the snapshot")
+                    _degraded("UNKNOWN_CATEGORY", f"category {quoted(category)} is not in the snapshot")
                 )
+                # Nothing can match, so no wider list is looked for, however many parts the path has.
+                category = ""
     if user is not None and request.exclude_purchased:
         eligible.without = user.purchased_rows
     picks = Picks(limit)
@@ -115,7 +117,7 @@ def list_similar_items(generation: Generation, request: ListSimilarItemsRequest)
     item_row = generation.snapshot.item_row(request.item_id)
     if item_row is None:
         raise UnknownNameError(
-            f"item_id {request.item_id!r} is not in snapshot {generation.snapshot_id}; "
+            f"item_id {quoted(request.item_id)} is not in snapshot {generation.snapshot_id}; "
             "items are known from the nightly job after they came into the catalogue",
             reason="ITEM_NOT_FOUND",
             field="item_id",

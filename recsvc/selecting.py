@@ -9,7 +9,7 @@ from google.type.date_pb2 import Date
 from recsvc import paging
 from recsvc.answers import answer_info, category_rows, language_of
 from recsvc.candidates import candidate_message
-from recsvc.errors import InvalidFieldError, UnknownNameError
+from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.serving import Generation
 from recsvc.v1.selection_service_pb2 import (
     Forecast,
@@ -77,7 +77,7 @@ def get_forecast(generation: Generation, request: GetForecastRequest) -> bytes:
     record = generation.snapshot.forecast(level, request.key)
     if record is None:
         raise UnknownNameError(
-            f"snapshot {generation.snapshot_id} has no forecast of {level} {request.key!r}; "
+            f"snapshot {generation.snapshot_id} has no forecast of {level} {quoted(request.key)}; "
             "items that sell seldom have none of their own, ask for their category",
             reason="FORECAST_NOT_FOUND",
             field="key",

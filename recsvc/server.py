@@ -14,12 +14,12 @@ from types import FrameType
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from recdata.errors import ServeError
 from recsvc.bestselling import list_bestsellers
 from recsvc.config import ServingConfig
-from recsvc.errors import RequestError, abort, code_of
+from recsvc.errors import MalformedRequestError, RequestError, abort, code_of
 from recsvc.log import log
 from recsvc.recommending import list_similar_items, recommend
 from recsvc.selecting import get_forecast, list_candidates
@@ -154,23 +154,27 @@ class Server:
     def _handlers(self, service: str, entries: dict[str, tuple[type[Message], Method]]) -> Handlers:
         return {
             name: grpc.unary_unary_rpc_method_handler(
-                self._handler(f"{service}/{name}", method),
-                request_deserializer=request_type.FromString,
+                self._handler(f"{service}/{name}", request_type, method),
+                request_deserializer=None,  # grpc would call bytes that are no message our own failure
                 response_serializer=None,  # methods return bytes
             )
             for name, (request_type, method) in entries.items()
         }
 
-    def _handler(self, name: str, method: Method) -> Callable[[Any, grpc.ServicerContext], bytes]:
+    def _handler(
+        self, name: str, request_type: type[Message], method: Method
+    ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         """Returns what grpc calls: the method on a leased generation, errors mapped, slow calls logged."""
-        serving = self.serving
+        serving, parse = self.serving, request_type.FromString
         slow_seconds = self._config.slow_call_ms / 1000 or float("inf")
 
-        def handle(request: Any, context: grpc.ServicerContext) -> bytes:  # noqa: ANN401 - one for all requests
+        def handle(content: bytes, context: grpc.ServicerContext) -> bytes:
             began = time.perf_counter()
             generation = serving.acquire()
             try:
-                return method(generation, request)
+                return method(generation, parse(content))
+            except DecodeError:
+                abort(context, MalformedRequestError(request_type.DESCRIPTOR.full_name))
             except Exception as error:
                 if not isinstance(error, RequestError):
                     log(logging.ERROR, "call failed", method=name, code=code_of(error).name, error=error)
