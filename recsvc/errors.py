@@ -42,6 +42,13 @@ class RequestError(RecsvcError):
         }
 
 
+class StoppedError(RecsvcError):
+    """A call reached the server after its snapshot was closed; another server may answer it."""
+
+    def __init__(self) -> None:
+        super().__init__("the server has stopped; send the call again, to another server or later")
+
+
 class InvalidFieldError(RequestError):
     """A request field holds a value that no snapshot could answer, or that this one no longer can."""
 
@@ -70,6 +77,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (InvalidFieldError, grpc.StatusCode.INVALID_ARGUMENT),
     (MalformedRequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownNameError, grpc.StatusCode.NOT_FOUND),
+    (StoppedError, grpc.StatusCode.UNAVAILABLE),
     (Exception, grpc.StatusCode.INTERNAL),
 )
 
@@ -92,6 +100,9 @@ def code_of(error: Exception) -> grpc.StatusCode:
 def status_of(error: Exception) -> Status:
     """Returns the google.rpc.Status of an error, with details; a defect's own words stay in the log."""
     code = code_of(error)
+    if isinstance(error, StoppedError):
+        info = ErrorInfo(reason="SERVER_STOPPED", domain=DOMAIN)
+        return Status(code=code.value[0], message=str(error), details=[_packed(info)])
     if not isinstance(error, RequestError):
         return Status(
             code=code.value[0],

@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from recdata.errors import ServeError
 from recsvc.bestselling import list_bestsellers
 from recsvc.config import ServingConfig
-from recsvc.errors import MalformedRequestError, RequestError, abort, code_of
+from recsvc.errors import MalformedRequestError, RequestError, StoppedError, abort, code_of
 from recsvc.log import log
 from recsvc.recommending import list_similar_items, recommend
 from recsvc.selecting import get_forecast, list_candidates
@@ -170,7 +170,10 @@ class Server:
 
         def handle(content: bytes, context: grpc.ServicerContext) -> bytes:
             began = time.perf_counter()
-            generation = serving.acquire()
+            try:
+                generation = serving.acquire()
+            except StoppedError as error:
+                abort(context, error)
             try:
                 return method(generation, parse(content))
             except DecodeError:

@@ -23,6 +23,7 @@ from recdata.releases import Releases
 from recdata.snapshot import Snapshot
 from recsvc.candidates import CandidateIndex
 from recsvc.config import ServingConfig
+from recsvc.errors import StoppedError
 from recsvc.log import log
 from recsvc.v1.common_pb2 import Language
 from recsvc.wire import ItemBytes
@@ -118,9 +119,16 @@ class Serving:
             self.release(generation)
 
     def acquire(self) -> Generation:
-        """Returns the serving generation; give it back with `release`, once."""
+        """Returns the serving generation; give it back with `release`, once.
+
+        Raises:
+            StoppedError: nothing serves any more. A call that was cut off may still come this far, and must
+                not touch a map that is gone.
+        """
         with self._lock:
             generation = self._current
+            if generation.retired:
+                raise StoppedError
             generation.leases += 1
         return generation
 

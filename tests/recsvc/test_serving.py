@@ -13,6 +13,7 @@ import pytest
 from recdata.errors import SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.runs import write_atomic
+from recsvc.errors import StoppedError
 from recsvc.serving import Serving
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
 from recsvc.v1.recommendation_service_pb2 import RecommendRequest
@@ -230,3 +231,22 @@ def test_a_page_token_does_not_outlive_its_snapshot(start, tmp_path):
             stubs.bestsellers.ListBestsellers, ListBestsellersRequest(page_size=1, page_token=token)
         )
         assert refused.reason == "SNAPSHOT_CHANGED"
+
+
+def test_a_call_that_comes_after_the_stop_is_refused_and_touches_no_closed_map(tmp_path, serving):
+    late = serving.acquire()
+    serving.stop()
+    with pytest.raises(StoppedError, match="another server"):
+        serving.acquire()
+    assert late.sellable.tolist() == [True, True, True, False, True, True]
+    serving.release(late)
+    assert is_closed(late)
+
+
+def test_a_late_call_ends_as_unavailable_so_that_it_is_sent_again(start, tmp_path):
+    Tiny().publish(tmp_path)
+    server = start(tmp_path, STILL)
+    with grpc.insecure_channel(server.address) as channel:
+        server.serving.stop()
+        refused = refusal(Stubs(channel).recommendations.Recommend, RecommendRequest(user_id="ann"))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPED")
