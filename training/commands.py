@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 
 import click
 import polars as pl
@@ -17,23 +17,11 @@ from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
 
 
-class Day(click.ParamType[date]):
-    """A calendar day, as 2024-03-01."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """Returns the day, or fails naming what was given."""
-        try:
-            return datetime.strptime(str(value), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no zone
-        except ValueError:
-            self.fail(f"{value!r} is not a day such as 2024-03-01", param, ctx)
-
-
 def _as_of(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--as-of",
-        type=Day(),
+        type=click.DateTime(["%Y-%m-%d"]),
+        metavar="YYYY-MM-DD",
         help="First day that is not in the data; the day after the last event where left out.",
     )(command)
 
@@ -41,7 +29,7 @@ def _as_of(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @_as_of
 @pass_door
-def train(door: Door, as_of: date | None) -> None:
+def train(door: Door, as_of: datetime | None) -> None:
     """Fit the models: ALS, similar items, popularity, ranking, forecasts."""
     run, records = _execute(door, as_of, "similar", "popularity", "ranking", "forecast")
     print_run(door.out, run, records)
@@ -50,7 +38,7 @@ def train(door: Door, as_of: date | None) -> None:
 @click.command()
 @_as_of
 @pass_door
-def evaluate(door: Door, as_of: date | None) -> None:
+def evaluate(door: Door, as_of: datetime | None) -> None:
     """Compare what would be served with plain rules on a held-out period, and print the tables."""
     run, _ = _execute(door, as_of, "evaluate")
     print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
@@ -59,7 +47,7 @@ def evaluate(door: Door, as_of: date | None) -> None:
 @click.command()
 @_as_of
 @pass_door
-def publish(door: Door, as_of: date | None) -> None:
+def publish(door: Door, as_of: datetime | None) -> None:
     """Write the run's snapshot, check it, and make it the serving one."""
     run, records = _execute(door, as_of, "publish")
     print_run(door.out, run, records)
@@ -68,10 +56,10 @@ def publish(door: Door, as_of: date | None) -> None:
 @click.command()
 @_as_of
 @pass_door
-def nightly(door: Door, as_of: date | None) -> None:
+def nightly(door: Door, as_of: datetime | None) -> None:
     """Run the whole job: every stage that is not done yet, ending with a published snapshot."""
     config = NightlyConfig.load(door.config)
-    run = open_run(door.home, config, as_of=as_of, console=door.console)
+    run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     records = execute(run, nightly_stages(config))
     print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
     print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet")))
@@ -85,9 +73,9 @@ def demo(door: Door) -> None:
     run_demo(door)
 
 
-def _execute(door: Door, as_of: date | None, *stages: str) -> tuple[RunFolder, list[StageRecord]]:
+def _execute(door: Door, as_of: datetime | None, *stages: str) -> tuple[RunFolder, list[StageRecord]]:
     config = NightlyConfig.load(door.config)
-    run = open_run(door.home, config, as_of=as_of, console=door.console)
+    run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     return run, execute(run, stages_for(config, *stages))
 
 
