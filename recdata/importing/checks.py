@@ -10,10 +10,14 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from recdata.importing.csv_lines import BROKEN
 from recdata.tables import MAX_ID_BYTES, Column, TableSchema
 
 #: Every reason in `rejects/<table>.csv`, with its meaning.
 REASONS: Final = {
+    "wrong_field_count": "a CSV line has more or fewer fields than there are column names",
+    "bad_quotes": "a CSV line opens a quote that is not closed, or has text after a closing one",
+    "bad_encoding": "a CSV line holds bytes that are no text in the file's encoding",
     "missing_value": "a required column has no value",
     "wrong_type": "the value cannot be read as the column's type, or names an hour that the clock skipped",
     "empty_id": "an id is the empty string or only blanks",
@@ -30,6 +34,9 @@ REASONS: Final = {
     "duplicate_row": "an earlier row is equal in every column",
 }
 
+#: Reasons that speak of a whole line, and what stands for its column.
+LINE_REASONS: Final = ("wrong_field_count", "bad_quotes", "bad_encoding")
+LINE: Final = "line"
 CATEGORY_PATTERN: Final = r"^[^>\s]([^>]*[^>\s])?( > [^>\s]([^>]*[^>\s])?)*$"
 #: What is said to have happened before is a default value that stands for "unknown", such as 1970-01-01.
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
@@ -67,7 +74,7 @@ def table_checks(
         business_timezone: the zone in which a date is compared with `now`.
         known_items: item ids; None leaves unknown items to be added.
     """
-    checks: list[Check] = []
+    checks = [Check(reason, LINE, pl.col(BROKEN) == reason) for reason in LINE_REASONS]
     for column in table.columns:
         checks += _column_checks(column, now=now, business_timezone=business_timezone)
     if table.name == "promotions":

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
+import errno
+import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 import polars as pl
 
 from recdata.errors import TableError
+from recdata.importing.csv_lines import (
+    BROKEN,
+    BROKEN_TEXT,
+    EMPTY,
+    is_utf8,
+    lines_are_sound,
+    write_marked_copy,
+)
 from recdata.importing.mapping import CsvOptions, Mapping
 from recdata.tables import TABLES
 
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
 #: Column of a source row's number within its file, counted from 1 without the header.
 ROW: Final = "__row"
-COPY_BLOCK_CHARS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,49 +91,70 @@ def _default_patterns(name: str) -> tuple[str, ...]:
 def scan_source(file: SourceFile, options: CsvOptions, scratch: Path) -> pl.LazyFrame:
     """Returns the file's rows lazily with their number in `ROW`; CSV columns are all strings.
 
+    A broken line of a CSV file is a row without values that has its reason in `BROKEN`.
+
     Args:
         file: what to read.
         options: how CSV is written.
-        scratch: folder in which a file of another encoding than UTF-8 is converted.
+        scratch: folder for copies of files with broken lines or another encoding than UTF-8.
 
     Raises:
         TableError: the file is empty or not what its name says.
     """
+    kind = "CSV" if file.is_csv else "Parquet"
     try:
-        if not file.is_csv:
-            frame = pl.scan_parquet(file.path, row_index_name=ROW, row_index_offset=1)
+        if file.is_csv:
+            frame = _scan_csv(file, options, scratch)
         else:
-            frame = pl.scan_csv(
-                _as_utf8(file, options.encoding, scratch),
-                separator=options.separator,
-                quote_char=options.quote,
-                null_values=list(options.null_values) or None,
-                infer_schema=False,
-                row_index_name=ROW,
-                row_index_offset=1,
-                glob=False,
-            )
+            unbroken = [pl.lit(None, dtype=pl.String).alias(name) for name in (BROKEN, BROKEN_TEXT)]
+            # The path is taken as it is: no pattern, no partitions read from the names of folders.
+            frame = pl.scan_parquet(
+                file.path, row_index_name=ROW, row_index_offset=1, glob=False, hive_partitioning=False
+            ).with_columns(unbroken)
         frame.collect_schema()
     except pl.exceptions.NoDataError as error:
         raise TableError(f"{file.path}: the file is empty; it needs a line of column names") from error
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
-        kind = "CSV" if file.is_csv else "Parquet"
+    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error, UnicodeError) as error:
+        if is_disk_full(error):
+            raise disk_full(scratch, error) from error
         raise TableError(f"{file.path}: cannot be read as {kind} ({_first_line(error)})") from error
     return frame
 
 
-def _as_utf8(file: SourceFile, encoding: str, scratch: Path) -> Path:
-    if codecs.lookup(encoding).name in {"utf-8", "ascii"}:
-        return file.path
-    scratch.mkdir(parents=True, exist_ok=True)
-    target = scratch / file.name.replace("/", "__").removesuffix(".gz")
-    zipped = file.name.endswith(".gz")
-    with file.path.open("rb") as plain, target.open("w", encoding="utf-8", newline="") as out:
-        stream = cast("BinaryIO", gzip.GzipFile(fileobj=plain)) if zipped else plain
-        reader = codecs.getreader(encoding)(stream)
-        while text := reader.read(COPY_BLOCK_CHARS):
-            out.write(text)
-    return target
+def is_disk_full(error: BaseException) -> bool:
+    """Returns whether a file could not be written to its end (Polars tells it in words alone)."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return True
+    return any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
+
+
+def disk_full(folder: Path, error: BaseException) -> TableError:
+    """Returns the error that says so."""
+    return TableError(
+        f"{folder}: the disk is full ({_first_line(error)}); make room, import again; no table was replaced"
+    )
+
+
+def _scan_csv(file: SourceFile, options: CsvOptions, scratch: Path) -> pl.LazyFrame:
+    path = file.path
+    marked = not (is_utf8(options.encoding) and lines_are_sound(path, options))
+    if marked:
+        scratch.mkdir(parents=True, exist_ok=True)
+        path = scratch / f"{hashlib.sha256(file.name.encode()).hexdigest()[:16]}.csv"
+        write_marked_copy(file.path, options, path)
+    frame = pl.scan_csv(
+        path,
+        separator=options.separator,
+        quote_char=options.quote,
+        null_values=list(options.null_values) or None,
+        infer_schema=False,
+        row_index_name=ROW,
+        row_index_offset=1,
+        glob=False,
+    )
+    if marked:
+        return frame.filter(pl.col(BROKEN).ne_missing(EMPTY))
+    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in (BROKEN, BROKEN_TEXT))
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from recdata.config import DataConfig
 from recdata.errors import TableError
 from recdata.importing.checks import Check, first_failed, raw_name, table_checks
 from recdata.importing.mapping import Mapping
-from recdata.importing.sources import ROW, SourceFile, scan_source
+from recdata.importing.sources import ROW, SourceFile, disk_full, is_disk_full, scan_source
 from recdata.importing.transform import LEFT_OUT, map_file
 from recdata.tables import TableSchema
 
@@ -100,10 +100,8 @@ class TableImport:
         except (pl.exceptions.PolarsError, OSError) as error:
             names = ", ".join(file.name for file in self._files)
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
-            if "No space left" in said:
-                raise TableError(
-                    f"{self._folder}: the disk is full; make room and import again; no table was replaced"
-                ) from error
+            if is_disk_full(error):
+                raise disk_full(self._folder, error) from error
             raise TableError(
                 f"table {self._table.name} ({names}): cannot be read to the end ({said}); "
                 "look for broken lines, or set [csv] separator, quote and encoding in a mapping file"

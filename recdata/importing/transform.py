@@ -10,6 +10,7 @@ import polars as pl
 
 from recdata.errors import MissingColumnError, TableError
 from recdata.importing.checks import raw_name
+from recdata.importing.csv_lines import BROKEN, BROKEN_TEXT
 from recdata.importing.mapping import Mapping, RowRule, TableMapping
 from recdata.importing.parsing import Reading, number, parse
 from recdata.importing.sources import ROW, SourceFile
@@ -48,7 +49,7 @@ class _FileMapper:
         self.file = file
         self.table = table
         self.rules: TableMapping = mapping.table(table.name)
-        self.used: set[str] = {ROW}
+        self.used: set[str] = {ROW, BROKEN, BROKEN_TEXT}
         self.reading = Reading(
             place=str(file.path),
             decimal_comma=file.is_csv and mapping.csv.decimal_comma,
@@ -69,7 +70,7 @@ class _FileMapper:
         if self.table.attributes and "attributes" not in self.used:
             raws["attributes"] = self._attributes()
         raw_frame = frame.select(
-            pl.col(ROW),
+            pl.col(ROW, BROKEN, BROKEN_TEXT),
             left_out.alias(LEFT_OUT),
             returned.alias("__returned"),
             (line_total if line_total is not None else pl.lit(None, dtype=pl.Float64)).alias("__line_total"),
@@ -170,7 +171,7 @@ class _FileMapper:
         return theirs
 
     def _missing(self, theirs: str, *, for_column: str) -> MissingColumnError:
-        there = ", ".join(name for name in self.found if name != ROW)
+        there = ", ".join(name for name in self.found if name not in {ROW, BROKEN, BROKEN_TEXT})
         needed = f"needed for {for_column}" if theirs != for_column else f"required in {self.table.name}"
         return MissingColumnError(
             f"{self.file.path}: no column {theirs!r}, {needed}; the file has: {there}; name the right one in "
