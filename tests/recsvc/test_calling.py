@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from recdata.cli import Door
@@ -19,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def printed(running, tmp_path):
-    def calling(*options: str, address: str = running.address) -> str:
+    def calling(*options: str, address: str = running.address, width: int = 160) -> str:
         out = StringIO()
-        console = Console(file=out, width=160)
+        console = Console(file=out, width=width)
         door = Door(home=tmp_path, config=None, console=console, out=console)
         call.main([*options, "--address", address], obj=door, standalone_mode=False)
         return out.getvalue()
@@ -46,6 +47,32 @@ def test_an_answer_is_printed_as_a_table(printed, options, shown):
     said = printed(*options)
     for text in shown:
         assert text in said
+
+
+@pytest.mark.parametrize(
+    ("options", "whole"),
+    [
+        (("recommend", "--user", "ann"), ["source and reason", "repeat", "You buy it regularly", "3.00 CNY"]),
+        (("similar", "--item", "apple"), ["similar", "Bought by the same"]),
+        (("bestsellers", "--kind", "trending"), ["title and category", "buyers", "Wine"]),
+        (("candidates",), ["80% interval", "80 – 130", "push", "growth", "Demand is rising"]),
+        (("candidates", "--language", "zh"), ["80 – 130", "push"]),
+        (("forecast",), ["Forecast of total (prophet): 3 days", "▁▅█", "2025-03-01"]),
+        (("state",), ["ndcg_at_20", "best 28 d, best 7 d", "2025-"]),
+    ],
+)
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_table_fits_the_terminal_and_cuts_nothing_off(printed, options, whole, width):
+    said = printed(*options, width=width)
+    assert "…" not in said
+    assert max(map(cell_len, said.splitlines())) <= width
+    for text in whole:
+        assert text in said
+
+
+def test_each_candidate_names_its_strongest_reason_below_its_title(printed):
+    lines = [line.strip() for line in printed("candidates", width=80).splitlines()]
+    assert any(line.startswith("Demand is rising") for line in lines)
 
 
 def test_an_answer_can_be_printed_as_json(printed):
