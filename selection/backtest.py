@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recdata.sums import group_sums
 from selection.config import BacktestConfig, SelectionConfig
 from selection.features import build_features
 from selection.history import Tables, horizon_days
@@ -128,14 +129,9 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
 
 def realised_revenue(tables: Tables, origin: date, days: int) -> pl.DataFrame:
     """Returns item_row and `realised`, the net revenue of the `days` days from the origin on."""
-    return (
-        tables.daily_sales.filter(
-            pl.col("day").is_between(origin, origin + timedelta(days=days), closed="left")
-        )
-        .group_by("item_row")
-        .agg(pl.col("revenue").sum().cast(pl.Float64).alias("realised"))
-        .collect()
-    )
+    inside = pl.col("day").is_between(origin, origin + timedelta(days=days), closed="left")
+    sold = tables.daily_sales.filter(inside).select("item_row", realised="revenue").collect()
+    return group_sums(sold, ["item_row"], ["realised"])
 
 
 def score_picks(candidates: Candidates, config: BacktestConfig) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from recdata.sums import group_sums
 from selection.config import FeaturesConfig
 
 YEAR_DAYS = 364  # a year ago on the same weekday
@@ -82,15 +83,15 @@ def order_values(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) 
         .select("item_row", "revenue", *_order_key())
         .collect()
     )
-    lines = lines.with_columns(pl.col("revenue").sum().over(key).alias("order_value"))
-    usual = lines.unique(key).get_column("order_value").mean()
+    orders = group_sums(lines, key, ["revenue"]).rename({"revenue": "value_sum"})
+    usual = orders.get_column("value_sum").to_numpy()
     prior = config.order_value_prior_orders
-    per_item = (
-        lines.unique([*key, "item_row"])
-        .group_by("item_row")
-        .agg(pl.len().alias("value_orders"), pl.col("order_value").sum().alias("value_sum"))
+    pairs = lines.select(*key, "item_row").unique(maintain_order=True)
+    valued = pairs.join(orders, on=key, nulls_equal=True, maintain_order="left")
+    per_item = group_sums(
+        valued.with_columns(value_orders=pl.lit(1.0)), ["item_row"], ["value_orders", "value_sum"]
     )
-    shop = float(usual) if isinstance(usual, float) else 0.0
+    shop = float(usual.mean()) if usual.size else 0.0
     return per_item.select(
         "item_row",
         ((pl.col("value_sum") + prior * shop) / (pl.col("value_orders") + prior)).alias("order_value"),
@@ -135,9 +136,9 @@ def promotion_shares(
     """Returns item_row and `promotion_share`, of the units sold in the base window."""
     days = promoted.filter(_since(origin, config.base_days)).select("item_row", "day").unique().collect()
     lately = sales.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
-    on_promotion = lately.join(days, on=["item_row", "day"], how="semi")
-    total = lately.group_by("item_row").agg(pl.col("quantity").sum().alias("all"))
-    part = on_promotion.group_by("item_row").agg(pl.col("quantity").sum().alias("part"))
+    on_promotion = lately.join(days, on=["item_row", "day"], how="semi", maintain_order="left")
+    total = group_sums(lately, ["item_row"], ["quantity"]).rename({"quantity": "all"})
+    part = group_sums(on_promotion, ["item_row"], ["quantity"]).rename({"quantity": "part"})
     return total.join(part, on="item_row", how="left").select(
         "item_row", (pl.col("part").fill_null(0.0) / pl.col("all")).alias("promotion_share")
     )

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from training.interactions import check_rows
+from recdata.sums import group_sums
+from training.interactions import PAIR, check_rows
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -137,15 +138,16 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
     """
     n_items = categories.size
     days = _bought_days(purchases, as_of)
+    frequencies = PAIR_FEATURES[: len(HALF_LIVES_DAYS)]
     halved = (
-        (pl.col("age") * (-np.log(2.0) / life)).exp().sum().log1p().alias(name)
-        for name, life in zip(PAIR_FEATURES, HALF_LIVES_DAYS, strict=False)
+        (pl.col("age") * (-np.log(2.0) / life)).exp().alias(name)
+        for name, life in zip(frequencies, HALF_LIVES_DAYS, strict=True)
     )
+    frequency = group_sums(days.with_columns(*halved), PAIR, frequencies)
     pairs = (
-        days.group_by("user_row", "item_row")
-        .agg(
-            *halved, days=pl.len(), since=pl.col("age").min(), span=pl.col("age").max() - pl.col("age").min()
-        )
+        days.lazy()
+        .group_by(PAIR)
+        .agg(days=pl.len(), since=pl.col("age").min(), span=pl.col("age").max() - pl.col("age").min())
         .with_columns(gap=pl.col("span") / (pl.col("days") - 1).clip(lower_bound=1))
         .with_columns(
             log_days_bought=pl.col("days").log1p(),
@@ -154,10 +156,11 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
             .then(((pl.col("since") + 1.0) / (pl.col("gap") + 1.0)).log())
             .otherwise(0.0),
         )
-        .sort("user_row", "item_row")
+        .sort(PAIR)
         .collect(engine="streaming")
+        .with_columns(frequency.select(pl.col(frequencies).log1p()))
     )
-    recent = days.filter(pl.col("age") <= RECENT_DAYS).select("user_row", "item_row", "day").collect()
+    recent = days.filter(pl.col("age") <= RECENT_DAYS)
     users, items = pairs["user_row"].to_numpy(), pairs["item_row"].to_numpy()
     check_rows(users, n_users, "user_row")
     check_rows(items, n_items, "item_row")
@@ -198,15 +201,18 @@ def is_member(keys: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.b
     return found
 
 
-def _bought_days(purchases: pl.LazyFrame, as_of: date) -> pl.LazyFrame:
-    known = purchases.filter(pl.col("day") < as_of)
-    kept = known.group_by("user_row", "item_row").agg(pl.col("quantity").sum()).filter(pl.col("quantity") > 0)
+def _bought_days(purchases: pl.LazyFrame, as_of: date) -> pl.DataFrame:
+    known = purchases.filter(pl.col("day") < as_of).select(*PAIR, "day", "quantity").collect()
+    kept = group_sums(known, PAIR, ["quantity"]).filter(pl.col("quantity") > 0)
     return (
-        known.filter(pl.col("quantity") > 0)
-        .select("user_row", "item_row", "day")
+        known.lazy()
+        .filter(pl.col("quantity") > 0)
+        .select(*PAIR, "day")
         .unique()
-        .join(kept, on=["user_row", "item_row"], how="semi")
+        .join(kept.lazy(), on=PAIR, how="semi")
+        .sort(*PAIR, "day")
         .with_columns(age=(pl.lit(as_of) - pl.col("day")).dt.total_days())
+        .collect(engine="streaming")
     )
 
 

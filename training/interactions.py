@@ -18,6 +18,9 @@ from scipy import sparse
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, RoomConfig
 from recdata.errors import RunError
+from recdata.sums import group_sums
+
+PAIR = ("user_row", "item_row")
 
 
 class InteractionsConfig(RoomConfig, frozen=True):
@@ -83,16 +86,10 @@ def build_interactions(
     weights = pl.concat(
         [
             _purchase_weights(purchases.lazy(), as_of=as_of, config=config),
-            _behaviour_weights(behaviour.lazy(), as_of=as_of, config=config),
+            _behaviour_weights(behaviour.lazy(), as_of=as_of, config=config).collect(),
         ]
     )
-    pairs = (
-        weights.group_by("user_row", "item_row")
-        .agg(pl.col("weight").sum())
-        .filter(pl.col("weight") > 0)
-        .sort("user_row", "item_row")
-        .collect()
-    )
+    pairs = group_sums(weights, PAIR, ["weight"]).filter(pl.col("weight") > 0)
     users, items = pairs["user_row"].to_numpy(), pairs["item_row"].to_numpy()
     check_rows(users, n_users, "user_row")
     check_rows(items, n_items, "item_row")
@@ -137,7 +134,7 @@ def _decay(day: pl.Expr, as_of: date, half_life_days: float) -> pl.Expr:
     return (age_days * (-float(np.log(2.0)) / half_life_days)).exp()
 
 
-def _purchase_weights(purchases: pl.LazyFrame, *, as_of: date, config: InteractionsConfig) -> pl.LazyFrame:
+def _purchase_weights(purchases: pl.LazyFrame, *, as_of: date, config: InteractionsConfig) -> pl.DataFrame:
     quantity = pl.col("quantity")
     bought = quantity.clip(lower_bound=0.0)
     line_weight = (
@@ -145,11 +142,13 @@ def _purchase_weights(purchases: pl.LazyFrame, *, as_of: date, config: Interacti
         .then(_damped(bought, config) * _decay(pl.col("day"), as_of, config.half_life_days))
         .otherwise(0.0)
     )
-    return (
+    lines = (
         purchases.filter(pl.col("day") < as_of)
-        .select("user_row", "item_row", bought=bought, net=quantity, weight=line_weight)
-        .group_by("user_row", "item_row")
-        .agg(pl.col("bought", "net", "weight").sum())
+        .select(*PAIR, bought=bought, net=quantity, weight=line_weight)
+        .collect()
+    )
+    return (
+        group_sums(lines, PAIR, ["bought", "net", "weight"])
         .filter((pl.col("net") > 0) & (pl.col("bought") > 0))
         .select(
             "user_row",

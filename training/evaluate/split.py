@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recdata.errors import RunError
+from recdata.sums import group_sums
 from training.evaluate.config import EvaluateConfig
 from training.history import is_member, pair_keys
 
@@ -75,15 +76,11 @@ def split_for(config: EvaluateConfig, *, as_of: date) -> Split:
 
 def bought_pairs(purchases: pl.LazyFrame, split: Split) -> pl.DataFrame:
     """Returns the sorted (user_row, item_row, revenue) of what was bought, net of returns, in the test."""
-    return (
-        purchases.filter((pl.col("day") >= split.start) & (pl.col("day") < split.end))
-        .group_by("user_row", "item_row")
-        .agg(pl.col("quantity", "revenue").sum())
-        .filter(pl.col("quantity") > 0)
-        .select("user_row", "item_row", pl.col("revenue").clip(lower_bound=0.0))
-        .sort("user_row", "item_row")
-        .collect()
-    )
+    pair, amounts = ["user_row", "item_row"], ["quantity", "revenue"]
+    inside = (pl.col("day") >= split.start) & (pl.col("day") < split.end)
+    lines = purchases.filter(inside).select(*pair, *amounts).collect()
+    bought = group_sums(lines, pair, amounts).filter(pl.col("quantity") > 0)
+    return bought.select(*pair, pl.col("revenue").clip(lower_bound=0.0))
 
 
 def judged_users(bought: pl.DataFrame, config: EvaluateConfig) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import polars as pl
 from scipy import sparse
 
 from recdata.artefacts import scan_artefact
+from recdata.sums import group_sums
 from training.forecast.config import ForecastConfig
 
 Floats = npt.NDArray[np.float64]
@@ -84,13 +85,9 @@ def load_history(
     first = earliest if isinstance(earliest, date) else as_of
     n_days = (as_of - first).days
     number = (pl.col("day") - pl.lit(first)).dt.total_days().cast(pl.Int64).alias("number")
-    by_item = (
-        sales.group_by("item_row", "day")
-        .agg(pl.col("quantity").sum(), pl.col("revenue").sum())
-        .with_columns(number)
-        .sort("item_row", "day")
-        .collect(engine="streaming")
-    )
+    amounts = ["quantity", "revenue"]
+    cells = sales.select("item_row", "day", *amounts).collect(engine="streaming")
+    by_item = group_sums(cells, ["item_row", "day"], amounts).with_columns(number)
     shape = (catalogue.height, n_days)
     at = (by_item["item_row"].to_numpy(), by_item["number"].to_numpy())
     promoted, plan_ends = _promoted(promoted_days, first, n_days, catalogue.height, config)
@@ -164,14 +161,9 @@ def _launched(catalogue: pl.DataFrame, by_item: pl.DataFrame, first: date) -> In
 def _large_groups(
     sales: pl.LazyFrame, column: str, number: pl.Expr, n_days: int, config: ForecastConfig
 ) -> dict[str, Floats]:
-    daily = (
-        sales.filter(pl.col(column) != "")
-        .group_by(column, "day")
-        .agg(pl.col("quantity").sum(), pl.col("revenue").sum())
-        .with_columns(number)
-        .sort(column, "day")
-        .collect(engine="streaming")
-    )
+    amounts = ["quantity", "revenue"]
+    told = sales.filter(pl.col(column) != "").select(column, "day", *amounts).collect(engine="streaming")
+    daily = group_sums(told, [column, "day"], amounts).with_columns(number)
     total = float(daily["revenue"].to_numpy().sum())
     groups: dict[str, Floats] = {}
     for (name,), part in daily.group_by(column, maintain_order=True):
