@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recdata.errors import SnapshotCorruptError, SnapshotError, SnapshotFormatError, SnapshotNotFoundError
 from recdata.runs import digest_file
+from recdata.snapshot.checking import ARRAYS, check_arrays, check_manifest
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     MAX_ID_BYTES,
@@ -60,8 +61,22 @@ class Snapshot:
         Raises:
             SnapshotNotFoundError: there is no snapshot in the folder.
             SnapshotFormatError: written by another format than this version reads.
-            SnapshotCorruptError: truncated or altered.
+            SnapshotCorruptError: truncated or altered, or its manifest and its file contradict each other.
+            SnapshotError: this process may not read it.
         """
+        try:
+            snapshot = cls._map(folder, verify=verify)
+        except OSError as error:
+            raise SnapshotError(f"{folder} cannot be read ({error}); mend its rights") from error
+        try:
+            snapshot._check()
+        except BaseException:
+            snapshot.close()
+            raise
+        return snapshot
+
+    @classmethod
+    def _map(cls, folder: Path, *, verify: bool) -> Snapshot:
         path = folder / SNAPSHOT_FILE
         manifest = read_manifest(folder)
         if not path.is_file():
@@ -86,6 +101,25 @@ class Snapshot:
             raise SnapshotCorruptError(
                 f"{path}: LMDB cannot read it ({error}); publish the run again"
             ) from error
+
+    def _check(self) -> None:
+        """Checks that what the manifest says, what the file holds and what the arrays cover are one thing."""
+        with self._env.begin() as transaction:
+            entries = {
+                section: transaction.stat(self._databases[section])["entries"]
+                for section in SECTIONS
+                if section not in ("arrays", "item_rows")
+            }
+        entries["categories"] = max(0, entries["categories"] - 1)  # the names are an entry of their own
+        where = str(self.folder)
+        check_manifest(self.manifest, entries, where)
+        try:
+            arrays = {name: self.array(name) for name in ARRAYS}
+        except (ValueError, TypeError, msgspec.DecodeError) as error:
+            raise SnapshotCorruptError(
+                f"{where}: an array cannot be read ({error}); publish the run again"
+            ) from error
+        check_arrays(arrays, self.n_items, where)
 
     def close(self) -> None:
         """Unmaps the file. No view handed out before may be touched afterwards."""

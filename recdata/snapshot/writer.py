@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from recdata.errors import PublishError
 from recdata.runs import digest_file
+from recdata.snapshot.checking import FINITE, RowCheck, check_finite, check_lengths
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     CandidateRecord,
@@ -54,7 +55,8 @@ class SnapshotWriter:
     section is given once, whole; items by item_row, users in ascending order of user_id's bytes.
 
     Raises:
-        PublishError: the disk is full or refuses.
+        PublishError: the disk is full or refuses, or what is given contradicts itself: rows without an item,
+            arrays of different lengths, scores or factors that are no numbers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,6 +64,7 @@ class SnapshotWriter:
         self._digest = hashlib.sha256()
         self._counts: dict[str, int] = {}
         self._windows: dict[str, list[int]] = {}
+        self._rows = RowCheck()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._env = lmdb.open(
@@ -88,6 +91,10 @@ class SnapshotWriter:
         entries: list[tuple[bytes, bytes]] = []
         for name in sorted(arrays):
             array = np.ascontiguousarray(arrays[name])
+            if name in FINITE:
+                check_finite(array, name)
+            if name == "similar_rows":
+                self._rows.see(array, name, lowest_allowed=-1)  # -1 pads
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             entries.append((f"{name}:data".encode(), little.tobytes().ljust(ALIGNED_BYTES, b"\0")))
             entries.append((f"{name}:head".encode(), packed(ArrayHead(little.dtype.str, little.shape))))
@@ -107,6 +114,8 @@ class SnapshotWriter:
     def write_categories(self, categories: Mapping[str, NDArray[np.int32]]) -> None:
         """Stores, for every category path at any depth, the ascending rows of the items in it and below."""
         names = sorted(categories)
+        for name in names:
+            self._rows.see(categories[name], f"category {name!r}")
         entries = [(digest_key(name), categories[name].astype("<i4").tobytes()) for name in names]
         entries.append((CATEGORY_NAMES, packed(names)))
         self._put("categories", sorted(entries))
@@ -115,11 +124,16 @@ class SnapshotWriter:
     def write_users(self, users: Iterable[tuple[str, UserRecord]]) -> None:
         """Stores users in ascending order of their id's bytes."""
         self._counts["users"] = self._put(
-            "users", ((user_id.encode(), user.encode()) for user_id, user in users)
+            "users", ((user_id.encode(), self._checked(user_id, user).encode()) for user_id, user in users)
         )
 
     def write_lists(self, lists: Mapping[tuple[str, int, str, str, str], RankedList]) -> None:
         """Stores popularity lists by (kind, window_days, category, channel, region)."""
+        for key, value in lists.items():
+            where = f"list {key}"
+            check_lengths(where, rows=value.rows, scores=value.scores, buyers=value.buyers)
+            check_finite(value.scores, f"{where}.scores")
+            self._rows.see(value.rows, where)
         for kind, window_days, *_ in lists:
             windows = self._windows.setdefault(kind, [])
             if window_days not in windows:
@@ -131,12 +145,16 @@ class SnapshotWriter:
 
     def write_forecasts(self, forecasts: Mapping[tuple[str, str], ForecastRecord]) -> None:
         """Stores daily forecasts by (level, key)."""
+        for key, value in forecasts.items():
+            check_lengths(f"forecast {key}", mean=value.mean, q10=value.q10, q90=value.q90)
         entries = sorted((digest_key(*key), value.encode()) for key, value in forecasts.items())
         self._counts["forecasts"] = self._put("forecasts", entries)
 
     def write_candidates(self, candidates: Iterable[CandidateRecord]) -> None:
         """Stores selection candidates; best first, with ranks 1, 2, 3 and so on."""
-        entries = ((row_key(candidate.rank), packed(candidate)) for candidate in candidates)
+        ranked = list(candidates)
+        self._rows.see(np.array([candidate.item_row for candidate in ranked], np.int32), "a candidate")
+        entries = ((row_key(candidate.rank), packed(candidate)) for candidate in ranked)
         self._counts["candidates"] = self._put("candidates", entries)
 
     def finish(
@@ -149,6 +167,7 @@ class SnapshotWriter:
         lineage: Mapping[str, str],
     ) -> Manifest:
         """Closes the file, makes it durable, writes the manifest beside it and returns it."""
+        self._rows.finish(self._counts.get("items", 0))
         self._digest.update(f"{FORMAT_VERSION} {as_of} {currency}".encode())
         path = self._folder / SNAPSHOT_FILE
         try:
@@ -175,6 +194,20 @@ class SnapshotWriter:
         except (OSError, lmdb.Error) as error:
             raise _refused(self._folder, error) from error
         return manifest
+
+    def _checked(self, user_id: str, user: UserRecord) -> UserRecord:
+        where = f"user {user_id!r}"
+        check_lengths(
+            where,
+            ranked_rows=user.ranked_rows,
+            ranked_scores=user.ranked_scores,
+            ranked_sources=user.ranked_sources,
+        )
+        check_finite(user.factors, f"{where} factors")
+        check_finite(user.ranked_scores, f"{where} ranked_scores")
+        self._rows.see(user.purchased_rows, where)
+        self._rows.see(user.ranked_rows, where)
+        return user
 
     def _put(self, section: str, entries: Iterable[tuple[bytes, bytes]]) -> int:
         """Appends sorted entries in batches, so that no transaction holds more than `BATCH` of them."""

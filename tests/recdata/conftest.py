@@ -21,8 +21,10 @@ from recdata.snapshot import (
 LONG_ID = "長" * 66 + "id"  # 200 bytes of UTF-8
 
 
-def write_small(writer: SnapshotWriter, *, title: str = "Tea", hour: int = 3) -> Manifest:
-    """Writes two items, two users, one list, one forecast, one candidate."""
+def write_small(
+    writer: SnapshotWriter, *, title: str = "Tea", hour: int = 3, **arrays: np.ndarray
+) -> Manifest:
+    """Writes two items, two users, one list, one forecast, one candidate; `arrays` stand in for its own."""
     writer.write_arrays(
         {
             "item_factors": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -30,6 +32,7 @@ def write_small(writer: SnapshotWriter, *, title: str = "Tea", hour: int = 3) ->
             "similar_scores": np.array([[0.5], [0.0]], np.float32),
             "sellable": np.array([True, False]),
         }
+        | arrays
     )
     writer.write_items(
         [

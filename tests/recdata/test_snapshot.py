@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recdata.errors import PublishError, SnapshotCorruptError, SnapshotFormatError, SnapshotNotFoundError
+from recdata.errors import (
+    PublishError,
+    SnapshotCorruptError,
+    SnapshotError,
+    SnapshotFormatError,
+    SnapshotNotFoundError,
+)
 from recdata.snapshot import ForecastRecord, Snapshot, SnapshotWriter, UserRecord
 from recdata.snapshot.writer import MANIFEST_FILE, SNAPSHOT_FILE
 from tests.recdata.conftest import LONG_ID, write_small
+
+
+def finish(writer: SnapshotWriter) -> None:
+    writer.finish(as_of=date(2024, 3, 1), created_at=datetime.now(UTC), currency="", metrics={}, lineage={})
 
 
 def test_everything_written_is_read_back(snapshot_folder: Path) -> None:
@@ -164,3 +174,121 @@ def test_a_forecast_record_survives_its_bytes(method: str, days: int) -> None:
     again = ForecastRecord.decode(ForecastRecord(date(2024, 2, 29), method, curve, curve, curve + 1).encode())
     assert (again.first_day, again.method) == (date(2024, 2, 29), method)
     np.testing.assert_array_equal(again.q90, curve + 1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "why"),
+    [
+        ({"item_factors": np.ones((1, 3), np.float32)}, "item_factors is float32"),
+        ({"item_factors": np.ones((2, 3), np.float64)}, "item_factors is float64"),
+        ({"item_factors": np.ones(2, np.float32)}, "item_factors is float32"),
+        ({"similar_rows": np.zeros((1, 1), np.int32)}, "similar_rows is int32"),
+        ({"similar_rows": np.zeros((2, 2), np.int32)}, "differ in shape"),
+        ({"sellable": np.ones(3, np.bool_)}, "sellable is bool"),
+    ],
+)
+def test_an_array_that_does_not_cover_the_items_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], why: str
+) -> None:
+    with SnapshotWriter(tmp_path / "made") as writer:
+        write_small(writer, **arrays)
+    with pytest.raises(SnapshotCorruptError, match=why):
+        Snapshot.open(tmp_path / "made")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "why"),
+    [
+        ({"similar_rows": np.array([[2], [-1]], np.int32)}, "similar_rows names item row 2, .* only 2 items"),
+        ({"similar_rows": np.array([[-2], [-1]], np.int32)}, "similar_rows names item row -2"),
+        ({"similar_scores": np.array([[1], [np.nan]], np.float32)}, r"similar_scores\[1, 0\] is nan"),
+        ({"item_factors": np.array([[1], [np.inf]], np.float32)}, r"item_factors\[1, 0\] is inf"),
+    ],
+)
+def test_an_array_with_values_that_cannot_be_is_not_written(
+    tmp_path: Path, arrays: dict[str, np.ndarray], why: str
+) -> None:
+    with SnapshotWriter(tmp_path / "made") as writer, pytest.raises(PublishError, match=why):
+        write_small(writer, **arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"ranked_rows": [0, 5]}, "user 'u' names item row 5, but there are only 0 items"),
+        ({"purchased_rows": [-1]}, "user 'u' names item row -1"),
+        ({"ranked_rows": [0]}, "different lengths"),
+        ({"ranked_scores": [np.nan, 1]}, r"user 'u' ranked_scores\[0\] is nan"),
+        ({"factors": [np.inf]}, r"user 'u' factors\[0\] is inf"),
+    ],
+)
+def test_a_user_who_cannot_be_is_not_written(
+    tmp_path: Path, change: dict[str, list[float]], why: str
+) -> None:
+    arrays: dict[str, list[float]] = {
+        "factors": [],
+        "purchased_rows": [],
+        "ranked_rows": [0, 1],
+        "ranked_scores": [1, 0],
+        "ranked_sources": [1, 1],
+    }
+    dtypes = {"factors": np.float32, "ranked_scores": np.float32, "ranked_sources": np.uint8}
+    made = {name: np.array(each, dtypes.get(name, np.int32)) for name, each in (arrays | change).items()}
+
+    def write(writer: SnapshotWriter) -> None:
+        writer.write_users([("u", UserRecord(0, 0, **made))])
+        finish(writer)
+
+    with SnapshotWriter(tmp_path / "made") as writer, pytest.raises(PublishError, match=why):
+        write(writer)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("counts", {}, "says None items, the file holds 2"),
+        ("counts", {"items": -2}, "says -2 items, the file holds 2"),
+        ("counts", {"candidates": 10**12}, "says 1000000000000 candidates, the file holds 1"),
+        ("windows", {"best": [10**9]}, "window of 1000000000 days of 'best'"),
+    ],
+)
+def test_a_manifest_that_was_edited_by_hand_is_refused(
+    snapshot_folder: Path, key: str, value: dict[str, object], why: str
+) -> None:
+    path = snapshot_folder / MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    manifest[key] = (manifest[key] | value) if value else {}
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(SnapshotCorruptError, match=why):
+        Snapshot.open(snapshot_folder)
+
+
+def test_a_shop_without_items_and_users_is_a_snapshot(tmp_path: Path) -> None:
+    with SnapshotWriter(tmp_path / "made") as writer:
+        writer.write_arrays(
+            {
+                "item_factors": np.empty((0, 0), np.float32),
+                "similar_rows": np.empty((0, 5), np.int32),
+                "similar_scores": np.empty((0, 5), np.float32),
+                "sellable": np.empty(0, np.bool_),
+            }
+        )
+        writer.write_items([])
+        writer.write_categories({})
+        writer.write_users([])
+        writer.write_lists({})
+        writer.write_forecasts({})
+        writer.write_candidates([])
+        finish(writer)
+    snapshot = Snapshot.open(tmp_path / "made")
+    assert snapshot.item_factors.shape == (0, 0)
+    assert snapshot.similar_rows.shape == (0, 5)
+    assert snapshot.user("anybody") is None
+    snapshot.close()
+
+
+def test_a_manifest_that_is_a_folder_is_an_error_with_a_remedy(snapshot_folder: Path) -> None:
+    (snapshot_folder / MANIFEST_FILE).unlink()
+    (snapshot_folder / MANIFEST_FILE).mkdir()
+    with pytest.raises(SnapshotError, match="mend its rights"):
+        Snapshot.open(snapshot_folder)
