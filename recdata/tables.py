@@ -18,6 +18,9 @@ MAX_ID_BYTES: Final = 256
 CATEGORY_SEPARATOR: Final = " > "
 EVENT_TYPES: Final = ("impression", "click", "view", "add_to_cart", "purchase", "return")
 ITEM_STATUSES: Final = ("active", "discontinued")
+#: A quantity or a price above is a slip (a bar code in the wrong column), and would drown every sum.
+MAX_QUANTITY: Final = 1e9
+MAX_PRICE: Final = 1e12
 TIME: Final = pl.Datetime("us", "UTC")
 REQUIRED_TABLES: Final = ("events", "items")
 
@@ -98,9 +101,16 @@ EVENTS: Final = TableSchema(
         Column(name="event_type", dtype=pl.String, required=True, allowed=EVENT_TYPES),
         Column(name="event_time", dtype=TIME, required=True, past=True),
         # Units of the item, above zero also for a return.
-        Column(name="quantity", dtype=pl.Float64, minimum=0.0, above_minimum=True, default=1.0),
+        Column(
+            name="quantity",
+            dtype=pl.Float64,
+            minimum=0.0,
+            above_minimum=True,
+            maximum=MAX_QUANTITY,
+            default=1.0,
+        ),
         # Net price of one unit after every discount, in the config's currency.
-        Column(name="unit_price", dtype=pl.Float64, minimum=0.0),
+        Column(name="unit_price", dtype=pl.Float64, minimum=0.0, maximum=MAX_PRICE),
         Column(name="order_id", dtype=pl.String, is_id=True),
         Column(name="session_id", dtype=pl.String, is_id=True),
         Column(name="channel", dtype=pl.String, is_id=True),
@@ -117,8 +127,8 @@ ITEMS: Final = TableSchema(
         Column(name="title", dtype=pl.String, required=True),
         Column(name="category", dtype=pl.String, required=True, is_category=True),
         Column(name="brand", dtype=pl.String),
-        Column(name="price", dtype=pl.Float64, minimum=0.0),
-        Column(name="unit_cost", dtype=pl.Float64, minimum=0.0),
+        Column(name="price", dtype=pl.Float64, minimum=0.0, maximum=MAX_PRICE),
+        Column(name="unit_cost", dtype=pl.Float64, minimum=0.0, maximum=MAX_PRICE),
         Column(name="launched_at", dtype=TIME),
         Column(name="stock", dtype=pl.Int64, minimum=0.0),
         Column(name="status", dtype=pl.String, allowed=ITEM_STATUSES, default="active"),

@@ -59,6 +59,8 @@ def lines_are_sound(path: Path, options: CsvOptions) -> bool:
         while rest:
             more = stream.read(BLOCK_BYTES)
             ended = not more
+            if ended and rest.endswith(b"\r"):
+                return False
             if ended and not rest.endswith(b"\n"):
                 rest += b"\n"
             used, fields = _sound_part(np.frombuffer(rest, np.uint8), separator, quote, fields)
@@ -134,7 +136,7 @@ class _Lines:
 
     def take_if(self, sound: re.Pattern[str]) -> str | None:
         """Returns the next line without its end if the pattern is the whole of it (the way of most lines)."""
-        line = self._ahead[0].rstrip("\r\n")
+        line = _bare(self._ahead[0])
         if sound.fullmatch(line) is None:
             return None
         self._ahead.popleft()
@@ -150,13 +152,16 @@ class _Lines:
             return [""], ""
         line = self._ahead.popleft()
         if self._quote not in line:
-            return line.rstrip("\r\n").split(self._separator), line
+            return [self._plain(field) for field in _bare(line).split(self._separator)], line
         taken: list[str] = []
         fields = self._fields(line, taken)
         if taken and (fields is None or (width is not None and len(fields) != width)):
             self._ahead.extendleft(reversed(taken))
             return None, line
         return fields, line
+
+    def _plain(self, field: str) -> str:
+        return _quoted(field, self._quote) if self._quote in field or "\r" in field else field
 
     def _fields(self, text: str, taken: list[str]) -> list[str] | None:
         separator, quote = self._separator, self._quote
@@ -165,8 +170,8 @@ class _Lines:
         while True:
             if not text.startswith(quote, at):
                 end = text.find(separator, at)
-                field = text[at:end] if end >= 0 else text[at:].rstrip("\r\n")
-                fields.append(_quoted(field, quote) if quote in field else field)
+                field = text[at:end] if end >= 0 else _bare(text[at:])
+                fields.append(self._plain(field))
                 if end < 0:
                     return fields
                 at = end + 1
@@ -186,7 +191,7 @@ class _Lines:
                     break
             fields.append(text[at : end + 1])
             if not text.startswith(separator, end + 1):
-                return None if text[end + 1 :].rstrip("\r\n") else fields
+                return None if _bare(text[end + 1 :]) else fields
             at = end + 2
 
 
@@ -231,6 +236,10 @@ def _is_text(content: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _bare(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
 
 
 def _quoted(text: str, quote: str) -> str:

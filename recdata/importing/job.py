@@ -25,7 +25,7 @@ from recdata.runs import digest_file
 from recdata.tables import ITEMS, REQUIRED_TABLES, TABLES
 
 #: Raise it when an import of the same files gives other tables than before.
-IMPORT_VERSION: Final = 1
+IMPORT_VERSION: Final = 2
 REFUSED_NAME: Final = "refused-import"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import tomllib
 from pathlib import Path
@@ -162,11 +161,19 @@ def _convert(path: Path, place: str, content: object, kind: type[StructT]) -> St
 
 def _check_names(path: Path, mapping: Mapping) -> None:
     try:
-        codecs.lookup(mapping.csv.encoding)
-    except LookupError as error:
+        "".encode(mapping.csv.encoding)  # codecs.lookup also knows codecs that make no text, such as "hex"
+    except (LookupError, ValueError) as error:
         raise ConfigError(
             f'{path}: csv.encoding = {mapping.csv.encoding!r}: no such encoding; try "utf-8" or "gb18030"'
         ) from error
+    if mapping.csv.separator == mapping.csv.quote or {mapping.csv.separator, mapping.csv.quote} & {
+        "\n",
+        "\r",
+    }:
+        raise ConfigError(
+            f"{path}: csv: separator {mapping.csv.separator!r} and quote {mapping.csv.quote!r} must be two "
+            "different characters, neither a line end"
+        )
     _check_zone(path, "time.zone", mapping.time.zone)
     for name, table in mapping.tables.items():
         where = f"tables.{name}"

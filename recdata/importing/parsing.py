@@ -11,10 +11,11 @@ import polars as pl
 from recdata.errors import TableError
 from recdata.tables import Column
 
-ISO_ZONED: Final = "%Y-%m-%d %H:%M:%S%.f%#z"
+ISO_ZONED: Final = ("%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M%#z")
 ISO_NAIVE: Final = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 #: The end of the year 9999 in microseconds: what lies outside is no time that a date can tell.
 MAX_EPOCH: Final = 253_402_300_799_999_999
+POINTS_PART_THOUSANDS: Final = r"^[+-]?\d{1,3}(\.\d{3})+(,\d*)?$"
 EPOCH_MICROSECONDS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 
 
@@ -98,7 +99,14 @@ def _number(value: pl.Expr, found: pl.DataType, reading: Reading, wrong: TableEr
         raise wrong
     text = value.cast(pl.String).str.strip_chars()
     if reading.decimal_comma:
-        text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+        # A point that does not part thousands (1.5) is another way of writing, so it is no number here.
+        text = (
+            pl.when(text.str.contains(POINTS_PART_THOUSANDS))
+            .then(text.str.replace_all(".", "", literal=True))
+            .when(text.str.contains(".", literal=True).not_())
+            .then(text)
+            .str.replace(",", ".", literal=True)
+        )
     return text.cast(pl.Float64, strict=False)
 
 
@@ -119,7 +127,7 @@ def _time(value: pl.Expr, found: pl.DataType, reading: Reading, wrong: TableErro
     if reading.time_formats:
         return pl.coalesce([_formatted(text, name, reading.zone) for name in reading.time_formats])
     spaced = text.str.replace("T", " ", literal=True)
-    formats: Sequence[str] = (*ISO_NAIVE[:1], ISO_ZONED, *ISO_NAIVE[1:])
+    formats: Sequence[str] = (*ISO_NAIVE[:1], *ISO_ZONED, *ISO_NAIVE[1:])
     return pl.coalesce([_formatted(spaced, name, reading.zone) for name in formats])
 
 

@@ -97,7 +97,7 @@ class TableImport:
         self._scratch.mkdir(parents=True, exist_ok=True)
         try:
             return self._run()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
             names = ", ".join(file.name for file in self._files)
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             if is_disk_full(error):

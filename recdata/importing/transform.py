@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+from polars._typing import PolarsDataType
 
 from recdata.errors import MissingColumnError, TableError
 from recdata.importing.checks import raw_name
@@ -50,6 +51,12 @@ class _FileMapper:
         self.table = table
         self.rules: TableMapping = mapping.table(table.name)
         self.used: set[str] = {ROW, BROKEN, BROKEN_TEXT}
+        named = [
+            theirs
+            for value in self.rules.columns.values()
+            for theirs in ([value] if isinstance(value, str) else value)
+        ]
+        self.named = {*named, self.rules.line_total, *(self.rules.attributes or ())}
         self.reading = Reading(
             place=str(file.path),
             decimal_comma=file.is_csv and mapping.csv.decimal_comma,
@@ -101,11 +108,18 @@ class _FileMapper:
             )
         if name in self.rules.columns:
             theirs = self._source(theirs, for_column=name)
+        elif theirs not in self.found and (like := self._like(theirs)) is not None:
+            theirs = like
         elif theirs not in self.found:
             if column.required:
                 raise self._missing(theirs, for_column=name)
             return pl.lit(None, dtype=pl.String)
         self.used.add(theirs)
+        if f"{theirs}_duplicated_0" in self.found:
+            raise TableError(
+                f"{self.file.path}: two columns are called {theirs!r}, from which {name} is read; "
+                "rename one in the source"
+            )
         raw = pl.col(theirs)
         if name in self.rules.values:
             raw = self._text(theirs).replace(self.rules.values[name])
@@ -115,14 +129,25 @@ class _FileMapper:
             raw = pl.when(raw.str.strip_chars() != "").then(raw)
         return raw
 
+    def _like(self, name: str) -> str | None:
+        """Returns the one source column whose name differs from ours in case and outer blanks alone."""
+        like = [found for found in self.found if found.strip().casefold() == name]
+        return like[0] if len(like) == 1 and like[0] not in self.named else None
+
     def _attributes(self) -> pl.Expr:
         wanted: Sequence[str]
         if self.rules.attributes is not None:
             wanted = [self._source(name, for_column="attributes") for name in self.rules.attributes]
+            for name in wanted:
+                if not _fits_json(self.found[name]):
+                    raise TableError(
+                        f"{self.file.path}: column {name!r} is {self.found[name]}, which JSON cannot hold; "
+                        f"convert it to text, or take it out of tables.{self.table.name}.attributes"
+                    )
         elif self.rules.one_row_per_key:
             wanted = []
         else:
-            wanted = [name for name in self.found if name not in self.used]
+            wanted = [name for name in self.found if name not in self.used and _fits_json(self.found[name])]
         if not wanted:
             return pl.lit(None, dtype=pl.String)
         self.used.update(wanted)
@@ -177,3 +202,11 @@ class _FileMapper:
             f"{self.file.path}: no column {theirs!r}, {needed}; the file has: {there}; name the right one in "
             f'a mapping file (--mapping): [tables.{self.table.name}] columns.{for_column} = "..."'
         )
+
+
+def _fits_json(found: PolarsDataType) -> bool:
+    if isinstance(found, pl.Struct):
+        return all(_fits_json(field.dtype) for field in found.fields)
+    if isinstance(found, pl.List | pl.Array):
+        return _fits_json(found.inner)
+    return not isinstance(found, pl.Binary | pl.Object | pl.Duration)

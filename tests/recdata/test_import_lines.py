@@ -143,7 +143,7 @@ def test_a_quote_in_any_one_line_of_many_is_found_in_every_block(tmp_path: Path,
     assert lines_are_sound(path, CsvOptions())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.text(alphabet='a1,"\n\r长', max_size=30), st.integers(0, 10**6))
 @example('1,""\n"",2\n', 0)
 @example('"\n",1\n', 0)
@@ -156,7 +156,8 @@ def test_no_text_stops_the_reading_and_sound_lines_are_read_the_same_either_way(
     found = lines(folder / "a.csv", content)
     lines(folder / "cut.csv", content[:cut])
     assert all(not any(values) for _, reason, *values in found if reason)
-    if lines_are_sound(folder / "a.csv", CsvOptions()):
+    lone_return = "\r" in body.replace("\r\n", "\n")  # Polars drops one that is all of a field
+    if not lone_return and lines_are_sound(folder / "a.csv", CsvOptions()):
         marked = folder / "marked.csv"
         csv_lines.write_marked_copy(folder / "a.csv", CsvOptions(), marked)
         again = pl.read_csv(marked, infer_schema=False)
