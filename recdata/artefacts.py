@@ -55,13 +55,13 @@ PURCHASES = {
     "region": pl.String,
 }
 
-#: One row a user x item x event type other than purchase and return, with how often and when last.
+#: One row a user x item x event type other than purchase and return x day, with how often.
 BEHAVIOUR = {
     "user_row": ROW,
     "item_row": ROW,
     "event_type": pl.String,
+    "day": pl.Date,
     "events": pl.Int32,
-    "last_day": pl.Date,
 }
 
 #: One row an item x day x channel x region with net sales; sorted by item_row, day, channel, region.

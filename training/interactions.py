@@ -69,9 +69,6 @@ def build_interactions(
 ) -> sparse.csr_array[np.float32, tuple[int, int]]:
     """Returns the weights, csr float32 `(n_users, n_items)`, of everything that happened before `as_of`.
 
-    Behaviour is stored with its last day only, so a pair of user, item and event type whose last event fell
-    on or after `as_of` is left out whole: what is later than `as_of` never reaches the matrix.
-
     Args:
         purchases: the `purchases` artefact; negative quantities are returns.
         behaviour: the `behaviour` artefact; may be empty.
@@ -161,7 +158,10 @@ def _purchase_weights(purchases: pl.LazyFrame, *, as_of: date, config: Interacti
 def _behaviour_weights(behaviour: pl.LazyFrame, *, as_of: date, config: InteractionsConfig) -> pl.LazyFrame:
     event_weights = config.event_weights()
     return (
-        behaviour.filter((pl.col("last_day") < as_of) & pl.col("event_type").is_in(list(event_weights)))
+        behaviour.filter((pl.col("day") < as_of) & pl.col("event_type").is_in(list(event_weights)))
+        .group_by(*PAIR, "event_type")
+        .agg(pl.col("events").sum(), last_day=pl.col("day").max())
+        .sort(*PAIR, "event_type")
         .select(
             "user_row",
             "item_row",

@@ -69,7 +69,7 @@ def prepare_stage(data: DataConfig) -> Stage:
 
     return Stage(
         name="prepare",
-        version=1,
+        version=2,
         inputs=("tables:events", "tables:items", "tables:customers", "tables:promotions"),
         outputs=tuple(f"{name}.parquet" for name in OUTPUTS),
         work=work,
@@ -201,14 +201,14 @@ def prepare_purchases(
 
 
 def prepare_behaviour(events: pl.LazyFrame, users: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """Returns the behaviour artefact, sorted by user_row, item_row, event_type."""
+    """Returns the behaviour artefact, sorted by user_row, item_row, event_type, day."""
     other = events.filter(pl.col("event_type").is_in(["purchase", "return"]).not_())
     return (
         _with_rows(other, users, items)
-        .group_by("user_row", "item_row", "event_type")
-        .agg(events=pl.len().cast(pl.Int32), last_day=pl.col("day").max())
+        .group_by("user_row", "item_row", "event_type", "day")
+        .agg(events=pl.len().cast(pl.Int32))
         .collect(engine="streaming")
-        .sort("user_row", "item_row", "event_type")
+        .sort("user_row", "item_row", "event_type", "day")
         .select(list(BEHAVIOUR))
     )
 

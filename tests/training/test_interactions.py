@@ -28,7 +28,7 @@ def purchases(*lines: tuple[int, int, int, float]) -> pl.DataFrame:
 def behaviour(*rows: tuple[int, int, str, int, int]) -> pl.DataFrame:
     """Rows of (user_row, item_row, event_type, events, days before AS_OF)."""
     return pl.DataFrame(
-        [(user, item, kind, events, AS_OF - timedelta(days=age)) for user, item, kind, events, age in rows],
+        [(user, item, kind, AS_OF - timedelta(days=age), events) for user, item, kind, events, age in rows],
         schema=BEHAVIOUR,
         orient="row",
     )
@@ -69,6 +69,19 @@ def test_a_partial_return_takes_off_its_share() -> None:
 def test_other_behaviour_counts_by_its_weight() -> None:
     matrix = build(purchases(), behaviour((0, 0, "view", 4, 10), (0, 0, "add_to_cart", 1, 10)))
     assert matrix[0, 0] == pytest.approx((0.1 + 0.5) / 2)
+
+
+def test_events_of_several_days_count_together_from_the_last_of_them() -> None:
+    squares = InteractionsConfig(quantity_power=0.5, half_life_days=10.0, min_item_users=1)
+    apart = build(purchases(), behaviour((0, 0, "view", 3, 30), (0, 0, "view", 1, 10)), squares)
+    assert apart[0, 0] == pytest.approx(0.1 * 2 / 2)
+
+
+def test_a_look_after_the_day_hides_no_look_before_it() -> None:
+    looked = behaviour((0, 1, "view", 1, 10))
+    again = behaviour((0, 1, "view", 1, 10), (0, 1, "view", 5, -2))
+    assert np.array_equal(build(purchases(), again), build(purchases(), looked))
+    assert build(purchases(), again)[0, 1] > 0
 
 
 def test_an_event_type_of_weight_zero_is_no_interaction() -> None:

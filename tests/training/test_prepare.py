@@ -226,13 +226,14 @@ def test_launch_is_the_given_day_else_the_first_day_sold(tmp_path: Path) -> None
     assert launched == [date(2025, 2, 2), None, date(2025, 3, 2)]
 
 
-def test_behaviour_counts_every_other_event_by_user_item_and_type(tmp_path: Path) -> None:
+def test_behaviour_counts_every_other_event_by_user_item_type_and_day(tmp_path: Path) -> None:
     put(tmp_path, "items", [item("a")])
     put(
         tmp_path,
         "events",
         [
             event("u", "a", "view", at(1)),
+            event("u", "a", "view", at(3)),
             event("u", "a", "view", at(3)),
             event("u", "a", "add_to_cart", at(2)),
             event("u", "a", "purchase", at(2)),
@@ -241,8 +242,9 @@ def test_behaviour_counts_every_other_event_by_user_item_and_type(tmp_path: Path
     )
     prepare(tmp_path)
     assert artefact(tmp_path, "behaviour").rows() == [
-        (0, 0, "add_to_cart", 1, date(2025, 3, 2)),
-        (0, 0, "view", 2, date(2025, 3, 3)),
+        (0, 0, "add_to_cart", date(2025, 3, 2), 1),
+        (0, 0, "view", date(2025, 3, 1), 1),
+        (0, 0, "view", date(2025, 3, 3), 2),
     ]
 
 
