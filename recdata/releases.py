@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recdata.errors import PublishError, SnapshotError, SnapshotNotFoundError
+from recdata.errors import PublishError, SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from recdata.runs import write_atomic
 from recdata.snapshot import Manifest, Snapshot, SnapshotWriter
 from recdata.snapshot.reader import read_manifest
@@ -30,11 +30,20 @@ class Releases:
         self.root = home / "snapshots"
 
     def current_id(self) -> str | None:
-        """Returns the serving snapshot's id, or None before the first publish."""
+        """Returns the serving snapshot's id, or None before the first publish.
+
+        Raises:
+            SnapshotError: the pointer cannot be read.
+        """
+        path = self.root / CURRENT_FILE
         try:
-            return (self.root / CURRENT_FILE).read_text(encoding="utf-8").strip() or None
+            return path.read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            raise SnapshotError(
+                f"{path} cannot be read ({error}); mend its rights, or `recsvc snapshots activate` one"
+            ) from error
 
     def folder(self, snapshot_id: str) -> Path:
         """Returns where a snapshot lies.
@@ -49,10 +58,17 @@ class Releases:
         return self.root / snapshot_id
 
     def ids(self) -> list[str]:
-        """Returns every snapshot id, in the order in which they were published, then by id."""
-        if not self.root.is_dir():
-            return []
-        folders = [entry for entry in self.root.iterdir() if entry.is_dir() and entry.name[0] != "."]
+        """Returns every snapshot id, in the order in which they were published, then by id.
+
+        Raises:
+            SnapshotError: the folder cannot be read.
+        """
+        try:
+            if not self.root.is_dir():
+                return []
+            folders = [entry for entry in self.root.iterdir() if entry.is_dir() and entry.name[0] != "."]
+        except OSError as error:
+            raise SnapshotError(f"{self.root} cannot be read ({error}); mend its rights") from error
         return [folder.name for folder in sorted(folders, key=lambda each: (_published_ns(each), each.name))]
 
     def open_current(self, *, verify: bool = True) -> Snapshot:
@@ -67,7 +83,24 @@ class Releases:
             raise SnapshotNotFoundError(
                 f"{self.root} has no published snapshot; `recsvc nightly` or `recsvc demo` makes one"
             )
-        return Snapshot.open(self.folder(snapshot_id), verify=verify)
+        return self.open(snapshot_id, verify=verify)
+
+    def open(self, snapshot_id: str, *, verify: bool = True) -> Snapshot:
+        """Returns a snapshot, mapped.
+
+        Raises:
+            SnapshotNotFoundError: no snapshot has that id.
+            SnapshotError: it cannot be used (see `Snapshot.open`), or is another one than its folder says.
+        """
+        folder = self.folder(snapshot_id)
+        snapshot = Snapshot.open(folder, verify=verify)
+        told = snapshot.manifest.snapshot_id
+        if told != snapshot_id:
+            snapshot.close()
+            raise SnapshotCorruptError(
+                f"{folder} holds snapshot {told!r}; give the folder that name, or delete it if that is there"
+            )
+        return snapshot
 
     def publish(self, write: Callable[[SnapshotWriter], Manifest]) -> Manifest:
         """Writes a snapshot with `write`, checks it by opening it, and makes it the serving one.
@@ -106,10 +139,10 @@ class Releases:
             SnapshotError: it is not there or cannot be used; the pointer stays where it was.
         """
         with self._locked():
-            folder = self.folder(snapshot_id)
-            Snapshot.open(folder).close()
+            snapshot = self.open(snapshot_id)
+            snapshot.close()
             self._point(snapshot_id)
-            return read_manifest(folder)
+            return snapshot.manifest
 
     def prune(self, *, keep: int) -> list[str]:
         """Deletes all but the newest `keep` snapshots and the serving one; returns the deleted ids.
@@ -123,7 +156,12 @@ class Releases:
             ids = self.ids()
             doomed = [name for name in ids[: max(0, len(ids) - keep)] if name != self.current_id()]
             for name in doomed:
-                shutil.rmtree(self.root / name)
+                part = self.root / f".{name}.part"  # out of the list at once, so that no half of it is
+                try:
+                    (self.root / name).replace(part)
+                    shutil.rmtree(part)
+                except OSError as error:
+                    raise PublishError(f"{self.root / name} cannot be deleted ({error})") from error
             return doomed
 
     def _usable(self, folder: Path) -> bool:
@@ -147,7 +185,10 @@ class Releases:
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             for stale in self.root.glob(".*.part"):  # left by a publish that was killed
-                shutil.rmtree(stale, ignore_errors=True)
+                if stale.is_dir():
+                    shutil.rmtree(stale, ignore_errors=True)
+                else:
+                    stale.unlink(missing_ok=True)
             yield
 
 

@@ -80,7 +80,13 @@ def asks(verb: Callable[..., None]) -> Callable[..., None]:
     @click.option("--address", default="127.0.0.1:50051", show_default=True, help="HOST:PORT of the server.")
     @click.option("--timeout", type=click.FloatRange(0.001), default=5.0, show_default=True, help="Seconds.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    @click.option("--language", type=click.Choice(sorted(LANGUAGES)), default="en", show_default=True)
+    @click.option(
+        "--language",
+        type=click.Choice(sorted(LANGUAGES)),
+        default="en",
+        show_default=True,
+        help="Of the reasons.",
+    )
     @pass_door
     @functools.wraps(verb)
     def asking(door: Door, /, **options: Any) -> None:  # noqa: ANN401 - whatever the sub-verb takes
@@ -172,7 +178,13 @@ def similar(line: Line, item: str, top_k: int, category: str, exclude: tuple[str
 
 
 @call.command()
-@click.option("--kind", type=click.Choice(list(KINDS)), default="best", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(list(KINDS)),
+    default="best",
+    show_default=True,
+    help="Best sellers, those that rise, or those that came last.",
+)
 @click.option("--window-days", type=click.IntRange(1), help="How far back; the longest window without it.")
 @top_k
 @category_option
@@ -204,18 +216,20 @@ def bestsellers(
 
 @call.command()
 @click.option(
-    "--action", type=click.Choice(["launch", "push", "keep", "discount", "drop"]), help="Only these."
+    "--action",
+    type=click.Choice(["launch", "push", "keep", "discount", "drop"]),
+    help="Only items with this action.",
 )
 @click.option(
     "--stage",
     type=click.Choice(["launch", "growth", "mature", "decline", "dead", "seasonal"]),
-    help="Only these.",
+    help="Only items in this stage of life.",
 )
 @top_k
 @category_option
 @asks
 def candidates(line: Line, action: str | None, stage: str | None, top_k: int, category: str) -> None:
-    """Show the selection's candidates."""
+    """Show the selection's candidates, each with its main reason (all of them: --json)."""
     request = ListCandidatesRequest(
         filter=CandidateFilter(
             category=category,
@@ -234,12 +248,17 @@ def candidates(line: Line, action: str | None, stage: str | None, top_k: int, ca
     type=click.Choice(["total", "channel", "region", "category", "item"]),
     default="total",
     show_default=True,
+    help="Of the whole shop, or of one of its parts.",
 )
-@click.option("--key", default="", help="Which channel, region, category or item.")
+@click.option("--key", default="", help="Which channel, region, category path or item id.")
 @click.option("--days", type=click.IntRange(1), help="How many days; the whole horizon without it.")
 @asks
 def forecast(line: Line, level: str, key: str, days: int | None) -> None:
     """Show a demand forecast."""
+    if level != "total" and not key:
+        raise click.UsageError(f"--level {level} needs --key: which {level}")
+    if level == "total" and key:
+        raise click.UsageError("--key says which part of the shop: give --level as well")
     request = GetForecastRequest(
         level=ForecastLevel.Value(f"FORECAST_LEVEL_{level.upper()}"), key=key, days=days or 0
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recdata.errors import RecsvcError, SnapshotNotFoundError
+from recdata.errors import RecsvcError, SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.snapshot import Snapshot
 from recsvc.candidates import CandidateIndex
@@ -141,8 +141,11 @@ class Serving:
             self._close(generation)
 
     def published_id(self) -> str:
-        """Returns the id that the published pointer names, "" where it names none."""
-        return self._releases.current_id() or ""
+        """Returns the id that the published pointer names, "" where it names none or cannot be read."""
+        try:
+            return self._releases.current_id() or ""
+        except SnapshotError:
+            return ""
 
     def start(self) -> None:
         """Begins to look for new snapshots."""
@@ -166,7 +169,13 @@ class Serving:
         A snapshot that cannot be used is logged, remembered in `failure`, and tried again only when its files
         change; the serving one goes on.
         """
-        snapshot_id = self._releases.current_id()
+        try:
+            snapshot_id = self._releases.current_id()
+        except SnapshotError as error:
+            if self._refused != (str(error), 0):
+                self._refuse("", error)
+                self._refused = str(error), 0
+            return False
         if snapshot_id == self._current.snapshot_id:
             self.failure = self._refused = None
         if snapshot_id is None or snapshot_id == self._current.snapshot_id:
@@ -212,7 +221,7 @@ class Serving:
         return None
 
     def _load(self, snapshot_id: str) -> Generation:
-        snapshot = Snapshot.open(self._releases.folder(snapshot_id), verify=self._config.verify_snapshots)
+        snapshot = self._releases.open(snapshot_id, verify=self._config.verify_snapshots)
         try:
             return Generation(snapshot, self._config)
         except BaseException:

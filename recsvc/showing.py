@@ -66,10 +66,11 @@ def show_candidates(out: Console, answer: ListCandidatesResponse) -> None:
     columns = ("#", "title, item and reason", "action\nstage", "score", "trend", "demand\n80% interval")
     table = _table(f"Selection candidates, {len(answer.results)} of {answer.total_size:,}", *columns)
     for entry in answer.results:
+        item_id = entry.item.item_id if entry.item.item_id not in entry.item.title else ""
         action = _word(SelectionAction.Name(entry.action), "SELECTION_ACTION_")
         table.add_row(
             str(entry.rank),
-            _lines(entry.item.title, entry.item.item_id, *entry.reasons[:1]),
+            _lines(entry.item.title, item_id, *entry.reasons[:1]),
             _lines(action, _word(LifecycleStage.Name(entry.stage), "LIFECYCLE_STAGE_")),
             f"{entry.score:.3f}",
             f"{entry.trend:+.0%}",

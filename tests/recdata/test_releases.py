@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import resource
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from recdata.errors import PublishError, SnapshotCorruptError, SnapshotNotFoundError
+from recdata.errors import PublishError, SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.snapshot import Manifest
 from recdata.snapshot.writer import SNAPSHOT_FILE
@@ -112,3 +115,94 @@ def test_parts_of_a_killed_publish_are_swept(tmp_path: Path) -> None:
     (part / "junk").write_text("half")
     publish(tmp_path, "Tea")
     assert not part.exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_pointer_that_cannot_be_read_is_an_error_and_the_next_publish_mends_it(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    manifest = publish(tmp_path, "Tea")
+    releases, path = Releases(tmp_path), tmp_path / "snapshots" / "CURRENT"
+    if content is None:
+        path.unlink()
+        path.symlink_to(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(SnapshotError, match="snapshots activate"):
+        releases.open_current()
+    publish(tmp_path, "Tea")
+    assert releases.current_id() == manifest.snapshot_id
+
+
+@pytest.mark.parametrize("content", ["", " \n\t"])
+def test_an_empty_pointer_names_nothing(tmp_path: Path, content: str) -> None:
+    publish(tmp_path, "Tea")
+    (tmp_path / "snapshots" / "CURRENT").write_text(content)
+    with pytest.raises(SnapshotNotFoundError, match="no published snapshot"):
+        Releases(tmp_path).open_current()
+
+
+def test_a_snapshot_in_a_folder_of_another_name_is_not_activated(tmp_path: Path) -> None:
+    manifest = publish(tmp_path, "Tea")
+    releases = Releases(tmp_path)
+    shutil.copytree(releases.folder(manifest.snapshot_id), releases.root / "backup")
+    with pytest.raises(SnapshotCorruptError, match=f"backup holds snapshot '{manifest.snapshot_id}'"):
+        releases.activate("backup")
+    assert releases.current_id() == manifest.snapshot_id
+
+
+def test_a_pointer_half_written_by_a_killed_publish_is_swept(tmp_path: Path) -> None:
+    publish(tmp_path, "Tea")
+    part = tmp_path / "snapshots" / ".CURRENT.123.part"
+    part.write_text("2024")
+    publish(tmp_path, "Tea")
+    assert not part.exists()
+
+
+def test_pruning_leaves_a_mapped_snapshot_readable(tmp_path: Path) -> None:
+    publish(tmp_path, "Tea")
+    releases = Releases(tmp_path)
+    mapped = releases.open_current()
+    publish(tmp_path, "Coffee")
+    assert releases.prune(keep=1) == [mapped.manifest.snapshot_id]
+    assert mapped.item(0).title == "Tea"
+    mapped.close()
+    assert {entry.name for entry in releases.root.iterdir()} == {".lock", "CURRENT", *releases.ids()}
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from recdata.releases import Releases
+from tests.recdata.conftest import write_small
+for number in range(int(sys.argv[2])):
+    Releases(Path(sys.argv[1])).publish(lambda writer: write_small(writer, title=f"{sys.argv[3]}{number}"))
+"""
+
+
+def worker(home: Path, count: int, title: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(home), str(count), title])
+
+
+def test_activating_while_another_process_publishes_always_ends_with_a_whole_snapshot(tmp_path: Path) -> None:
+    first = publish(tmp_path, "Tea").snapshot_id
+    releases = Releases(tmp_path)
+    with worker(tmp_path, 10, "new") as other:
+        while other.poll() is None:
+            releases.activate(first)
+            releases.open_current().close()
+    assert other.returncode == 0
+    assert len(releases.ids()) == 11
+
+
+def test_a_publish_that_is_killed_leaves_what_serves_and_nothing_in_the_way(tmp_path: Path) -> None:
+    publish(tmp_path, "Tea")
+    releases = Releases(tmp_path)
+    with worker(tmp_path, 10**6, "new") as other:
+        while len(releases.ids()) < 3:
+            assert other.poll() is None
+        other.kill()
+    releases.open_current().close()
+    last = publish(tmp_path, "last").snapshot_id
+    assert releases.current_id() == last
+    assert not list(releases.root.glob(".*.part"))

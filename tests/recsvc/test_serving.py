@@ -113,6 +113,8 @@ def point_at_a_damaged_copy(home: Path, damage) -> str:
     copy = releases.root / "20250302-bad"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(releases.folder(releases.current_id()), copy)
+    manifest = copy / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"snapshot_id": copy.name}))
     damage(copy)
     point_at(home, copy.name)
     return copy.name
@@ -250,3 +252,20 @@ def test_a_late_call_ends_as_unavailable_so_that_it_is_sent_again(start, tmp_pat
         server.serving.stop()
         refused = refusal(Stubs(channel).recommendations.Recommend, RecommendRequest(user_id="ann"))
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_STOPPED")
+
+
+def test_a_pointer_of_garbage_is_told_and_the_snapshot_goes_on(start, tmp_path):
+    good = Tiny().publish(tmp_path).snapshot_id
+    server = start(tmp_path, STILL)
+    (tmp_path / "snapshots" / "CURRENT").write_bytes(b"\xff\xfe")
+    assert not server.serving.refresh()
+    told = server.serving.failure
+    assert not server.serving.refresh()
+    assert server.serving.failure is told, "it was told again though nothing changed"
+    with grpc.insecure_channel(server.address) as channel:
+        state = Stubs(channel).snapshots.GetServingState(GetServingStateRequest())
+    assert (state.snapshot.snapshot_id, state.published_snapshot_id) == (good, "")
+    assert "cannot be read" in state.load_failure.message
+    point_at(tmp_path, good)
+    server.serving.refresh()
+    assert server.serving.failure is None
