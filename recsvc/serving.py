@@ -48,7 +48,7 @@ class Generation:
         self.snapshot = snapshot
         self.snapshot_id = snapshot.manifest.snapshot_id
         self.sellable: NDArray[np.bool_] = snapshot.sellable
-        self.items = ItemBytes(snapshot.item, count=snapshot.n_items, currency=snapshot.manifest.currency)
+        self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency)
         self.candidates = CandidateIndex(snapshot)
         windows = snapshot.manifest.windows.get("best", [])
         self.bestseller_window_days = min(

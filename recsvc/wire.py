@@ -1,4 +1,4 @@
-"""Owns putting ranked items together from bytes: each item is serialised once, then only copied.
+"""Owns putting ranked items together from bytes: what is asked for often is serialised once, then copied.
 
 Serialised protobuf messages may be concatenated: the parts merge. So a RankedItem is its item's bytes, its
 source and reason, and four bytes of score; all but the score are made once and kept.
@@ -20,6 +20,9 @@ from recsvc.v1.common_pb2 import Item, RankedItem
 RESULTS_TAG = b"\x0a"  # field 1 (`results`), length-delimited
 SCORE_TAG = b"\x15"  # field 2 of RankedItem, four bytes
 SCORE_BYTES = 4
+#: How many entries, and items, are kept at most; about 100 MB. Past it all are let go and made again: what is
+#: asked for often is back within a few calls, and a hit costs no bookkeeping.
+MAX_KEPT = 200_000
 NANOS = 1_000_000_000
 
 
@@ -59,14 +62,16 @@ class ItemBytes:
 
     Args:
         read: returns an item by row.
-        count: how many items there are.
         currency: ISO 4217 code of their prices.
+        max_kept: how many entries, and items, are kept at most.
     """
 
-    def __init__(self, read: Callable[[int], ItemRecord], *, count: int, currency: str) -> None:
+    def __init__(self, read: Callable[[int], ItemRecord], *, currency: str, max_kept: int = MAX_KEPT) -> None:
         self._read = read
         self._currency = currency
-        self._items: list[bytes | None] = [None] * count
+        self._max_kept = max_kept
+        self._items: dict[int, bytes] = {}
+        self._n_entries = 0
         #: By endings, then by source: each row's entry up to its score.
         self._shelves: dict[tuple[bytes, ...], list[dict[int, bytes]]] = {}
 
@@ -92,8 +97,10 @@ class ItemBytes:
             shelves = self._shelves.get(endings) or self._shelves.setdefault(endings, [{} for _ in endings])
             entries = [shelves[source].get(row) for row, source in zip(rows, sources, strict=True)]
             if None in entries:
+                shelves = self._room(endings, entries.count(None))
                 for place, (row, source) in enumerate(zip(rows, sources, strict=True)):
-                    entries[place] = shelves[source][row] = self._entry(row, endings[source])
+                    if entries[place] is None:
+                        entries[place] = shelves[source][row] = self._entry(row, endings[source])
         else:
             entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
         parts: list[bytes | None] = [None] * (2 * len(entries))
@@ -101,10 +108,19 @@ class ItemBytes:
         parts[1::2] = scores.astype("<f4", copy=False).view("V4").tolist()
         return b"".join(cast("list[bytes]", parts))
 
+    def _room(self, endings: tuple[bytes, ...], count: int) -> list[dict[int, bytes]]:
+        """Returns the shelves of some endings with room for so many entries more."""
+        self._n_entries += count
+        if self._n_entries > self._max_kept:
+            self._shelves, self._n_entries = {}, count
+        return self._shelves.setdefault(endings, [{} for _ in endings])
+
     def _entry(self, row: int, ending: bytes) -> bytes:
         """Returns an entry up to its score: head, item, source and reason, the score's tag."""
-        item = self._items[row]
+        item = self._items.get(row)
         if item is None:
+            if len(self._items) >= self._max_kept:
+                self._items = {}
             message = RankedItem(item=item_message(self._read(row), self._currency))
             item = self._items[row] = message.SerializeToString()
         body = item + ending + SCORE_TAG

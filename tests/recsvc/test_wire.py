@@ -36,7 +36,7 @@ records = st.builds(
 def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, language, keep):
     picks = [(row % len(shelf), score, source) for row, score, source in picks]
     by_source = endings(language, "Food > 水果")
-    joined = ItemBytes(shelf.__getitem__, count=len(shelf), currency="CNY").results(
+    joined = ItemBytes(shelf.__getitem__, currency="CNY").results(
         [row for row, _, _ in picks],
         np.array([score for _, score, _ in picks], np.float32),
         [source for _, _, source in picks],
@@ -88,3 +88,25 @@ def test_every_source_has_words_in_both_languages(language):
             assert said.reason.code == source
             assert said.reason.text
             assert "{" not in said.reason.text
+
+
+def test_what_is_kept_is_bounded_and_what_was_let_go_is_made_again():
+    made = ItemBytes(
+        lambda row: ItemRecord(f"item-{row}", "", "", "", None, None, "", None), currency="CNY", max_kept=50
+    )
+
+    def ask(rows: list[int]) -> list[str]:
+        content = made.results(
+            rows,
+            np.zeros(len(rows), np.float32),
+            [1] * len(rows),
+            endings(Language.LANGUAGE_EN, ""),
+            keep=True,
+        )
+        return [entry.item.item_id for entry in RecommendResponse.FromString(content).results]
+
+    for first in [*range(0, 3000, 7), 0]:
+        rows = list(range(first, first + 20))
+        assert ask(rows) == [f"item-{row}" for row in rows]
+        assert len(made._items) <= 50
+        assert sum(len(shelf) for shelves in made._shelves.values() for shelf in shelves) <= 50
