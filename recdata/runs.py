@@ -8,6 +8,7 @@ state or work that is done again.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -124,6 +125,10 @@ class RunFolder:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def keep(self, record: StageRecord) -> None:
+        """Stores what a piece of work before the chain cost, beside the stages' records."""
+        write_atomic(self._record_path(record.name), msgspec.json.format(msgspec.json.encode(record)))
+
     def forget(self, stage: str) -> None:
         """Deletes a stage's record, so that the stage is done again."""
         self._record_path(stage).unlink(missing_ok=True)
@@ -132,10 +137,20 @@ class RunFolder:
         """Runs each stage that is not done yet, in order, and returns every stage's record.
 
         Raises:
-            RunError: another job is at work in this home, or a stage did not write an output it promised.
+            RunError: another job is at work in this home, a file cannot be read or written (the disk is
+                full), or a stage did not write an output it promised.
         """
-        with _alone(self.home / "runs"):
-            return self._execute(stages)
+        with alone(self.home):
+            try:
+                return self._execute(stages)
+            except Exception as error:
+                if is_disk_full(error):
+                    remedy = "make room, then start the same job again: it goes on where it stopped"
+                    raise RunError(f"{self.path}: the disk is full ({error}); {remedy}") from error
+                if isinstance(error, OSError):
+                    remedy = "mend it, then start the same job again: it goes on where it stopped"
+                    raise RunError(f"{self.path}: cannot be worked in ({error}); {remedy}") from error
+                raise
 
     def _execute(self, stages: Sequence[Stage]) -> list[StageRecord]:
         records = []
@@ -171,11 +186,14 @@ class RunFolder:
 
     def _intact(self, record: StageRecord) -> bool:
         for name, output in record.outputs.items():
+            path = self.resolve(name)
             try:
-                stat = self.resolve(name).stat()
+                stat = path.stat()
             except OSError:
                 return False
-            if (stat.st_size, stat.st_mtime_ns) != (output.size, output.mtime_ns):
+            if (stat.st_size, stat.st_mtime_ns) == (output.size, output.mtime_ns):
+                continue
+            if digest_file(path) != output.digest:  # a copied folder has other times and the same content
                 return False
         return True
 
@@ -196,7 +214,7 @@ class RunFolder:
             peak_memory_mb=round(memory.peak_mb, 1),
             summary=dict(summary),
         )
-        write_atomic(self._record_path(stage.name), msgspec.json.format(msgspec.json.encode(record)))
+        self.keep(record)
         shutil.rmtree(scratch, ignore_errors=True)
         self.console.print(f"{label}: {seconds:.1f} s, peak {memory.peak_mb:.0f} MB")
         return record
@@ -250,8 +268,21 @@ def stage_table(records: Sequence[StageRecord], *, title: str) -> Table:
     return table
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Returns whether a file could not be written to its end (Polars tells it in words alone)."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return True
+    return any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
+
+
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(home: Path) -> Iterator[None]:
+    """Holds a home folder for one job: imports and runs exclude each other.
+
+    Raises:
+        RunError: another job is at work in this home, or it cannot be written.
+    """
+    folder = home / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")

@@ -35,8 +35,12 @@ def run_demo(door: Door) -> None:
     """
     started = time.monotonic()
     config = NightlyConfig.load(door.config)
-    imported = _import(door, config)
+    imported, skipped = _import(door, config)
     run = open_run(door.home, config, as_of=None, console=door.console)
+    before = run.record(imported.name)
+    if skipped and before is not None:
+        imported = before
+    run.keep(imported)
     records = execute(run, nightly_stages(config))
     print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
     print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet")))
@@ -45,13 +49,17 @@ def run_demo(door: Door) -> None:
     door.out.print(f"the demo took {time.monotonic() - started:.0f} s; `make serve` serves it again")
 
 
-def _import(door: Door, config: NightlyConfig) -> StageRecord:
+def _import(door: Door, config: NightlyConfig) -> tuple[StageRecord, bool]:
+    """Returns what the import cost, and whether there was nothing to do."""
     source = door.home / "demo-source"
     started = time.monotonic()
     with PeakMemory() as memory:
         write_demo_source(source, door.console)
-        import_tables(source, None, door.home, config.data, now=datetime.now(UTC), console=door.console)
-    return StageRecord("import", "", {}, round(time.monotonic() - started, 3), round(memory.peak_mb, 1))
+        report = import_tables(
+            source, None, door.home, config.data, now=datetime.now(UTC), console=door.console
+        )
+    seconds, peak_mb = round(time.monotonic() - started, 3), round(memory.peak_mb, 1)
+    return StageRecord("import", "", {}, seconds, peak_mb), report.skipped
 
 
 def _call_as_a_client(door: Door, run: RunFolder) -> None:
@@ -60,11 +68,10 @@ def _call_as_a_client(door: Door, run: RunFolder) -> None:
     popularity = read_artefact(run.resolve("popularity.parquet"), "popularity")
     with _server(door) as address:
         for words in (
-            ("state",),
-            ("recommend", "--user", shopper, "--top-k", "10"),
-            ("recommend", "--user", shopper, "--top-k", "5", "--exclude-purchased"),
+            ("recommend", "--user", shopper, "--top-k", "8"),
+            ("recommend", "--user", shopper, "--top-k", "4", "--exclude-purchased"),
             ("bestsellers", "--category", _largest_category(popularity), "--top-k", "5"),
-            ("candidates", "--top-k", "10"),
+            ("candidates", "--action", "push", "--top-k", "5"),
         ):
             shown = " ".join(f'"{word}"' if " " in word else word for word in words)
             door.out.print(f"\n[bold]$ recsvc call {shown}[/]", soft_wrap=True)

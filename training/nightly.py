@@ -12,7 +12,7 @@ from recdata.runs import RunFolder, StageRecord, stage_table
 
 def print_run(console: Console, run: RunFolder, records: Sequence[StageRecord]) -> None:
     """Prints each stage's cost when it was done, and where the results lie."""
-    console.print(stage_table(records, title=f"run {run.run_id}"))
+    console.print(stage_table(records, title=f"run {run.run_id}: what each stage took when it was done"))
     report = run.resolve("report.html")
     if report.is_file():
         console.print(f"report:   {report}", soft_wrap=True)

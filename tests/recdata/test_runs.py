@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping
@@ -89,6 +90,17 @@ def test_a_deleted_or_touched_output_is_made_again(home: Path) -> None:
     (home / "runs" / "r1" / "a.txt").unlink()
     folder(home).execute(doubling(calls))
     assert (home / "runs" / "r1" / "b.txt").read_text() == "xx"
+
+
+def test_a_copied_folder_is_as_good_as_the_first(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    calls: list[str] = []
+    folder(home).execute(doubling(calls))
+    copy = tmp_path_factory.mktemp("copy") / "home"
+    shutil.copytree(home, copy, copy_function=shutil.copyfile)
+    folder(copy).execute(doubling(calls))
+    assert calls == ["first", "second"]
 
 
 def test_a_garbled_record_is_as_none(home: Path) -> None:
