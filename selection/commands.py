@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 import msgspec
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from recdata.artefacts import read_artefact, scan_artefact
 from recdata.cli import Door, pass_door
@@ -77,21 +79,29 @@ commands: list[click.Command] = [select, report]
 
 def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:
     """Returns a table for the console of SELECTION rows joined with their titles, in the frame's order."""
-    table = Table(title=title)
-    for name in ("#", "item", "action", "stage", "score", "forecast", "revenue"):
-        numeric = name in {"#", "score", "forecast", "revenue"}
-        table.add_column(
-            name, justify="right" if numeric else "left", no_wrap=name != "item", overflow="fold"
-        )
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("item and reason", overflow="fold")
+    table.add_column("action\nstage", no_wrap=True)
+    for name in ("score", "forecast\n80% interval", "revenue"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in frame.iter_rows(named=True):
         reason = next(iter(msgspec.json.decode(row["reasons_en"], type=list[str])), "")
+        name = row["title"] or row["item_id"]
+        item_id = row["item_id"] if row["item_id"] not in name else ""
         table.add_row(
             str(row["rank"]),
-            "\n".join([_plain(row["title"] or row["item_id"]), f"[dim]{_plain(reason)}[/]"]),
-            word(ACTION_WORDS, row["action"], "en"),
-            word(STAGE_WORDS, row["stage"], "en"),
+            _lines(name, item_id, reason),
+            _lines(word(ACTION_WORDS, row["action"], "en"), word(STAGE_WORDS, row["stage"], "en")),
             f"{row['score'] * 100:.0f}",
-            f"{count(row['demand'])} ({count(row['demand_q10'])}–{count(row['demand_q90'])})",
+            _lines(count(row["demand"]), f"{count(row['demand_q10'])} – {count(row['demand_q90'])}"),
             money(row["revenue_at_stake"], currency),
         )
     return table
@@ -139,5 +149,7 @@ def _open(door: Door, run_id: str | None) -> _Room:
     )
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def _lines(*lines: str) -> Text:
+    """Returns a cell of several lines, all but the first dim; empty ones are left out."""
+    first, *rest = [line for line in lines if line] or [""]
+    return Text.assemble(first, *((f"\n{line}", "dim") for line in rest))

@@ -3,17 +3,20 @@
 import json
 import os
 from datetime import timedelta
+from io import StringIO
 
+import msgspec
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from recdata.artefacts import FORECAST_DAILY, read_artefact, write_artefact
 from recdata.cli import recsvc
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import RunFolder
-from selection.commands import commands
+from selection.commands import commands, selection_table
 from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.stages import backtest_stage, report_stage, select_stage
 
@@ -109,6 +112,34 @@ def test_select_shows_the_newest_run_and_its_back_test(run, busy_shop, call):
     assert "title of X" in result.stdout
     assert "title of Y" not in result.stdout
     assert "back-test" in result.stdout
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_selection_fits_the_terminal_and_cuts_nothing_off(width):
+    reason = (
+        "Orders a day are -24% in the last 28 days against the 84 days before, net of the shop's own change"
+    )
+    row = {
+        "rank": 1,
+        "item_id": "1029743",
+        "title": "Fluid Milk White Only, 1 Ga, Private",
+        "action": "discount",
+        "stage": "seasonal",
+        "score": 0.98,
+        "demand": 12_345.0,
+        "demand_q10": 10_345.0,
+        "demand_q90": 14_345.0,
+        "revenue_at_stake": 1_693_000.0,
+        "reasons_en": msgspec.json.encode([reason]).decode(),
+    }
+    console = Console(file=StringIO(), width=width)
+    console.print(selection_table(pl.DataFrame([row]), currency="CNY", title="selection"))
+    said = console.file.getvalue()
+    assert "…" not in said
+    assert max(map(len, said.splitlines())) <= width
+    assert len(said.splitlines()) <= 13
+    for text in ("Discount", "seasonal", "10,345 – 14,345", "¥1,693,000", "1029743", "own change"):
+        assert text in said
 
 
 def test_a_run_whose_id_holds_no_day_is_dated_by_its_newest_origin(busy_shop, tmp_path, call):
