@@ -193,9 +193,9 @@ def stage_run(tmp_path: Path, purchases: pl.DataFrame) -> RunFolder:
     return run
 
 
-def printed(run: RunFolder) -> str:
+def printed(run: RunFolder, width: int = 200) -> str:
     out = StringIO()
-    console = Console(file=out, width=200)
+    console = Console(file=out, width=width)
     print_evaluation(console, pl.read_parquet(run.path / "evaluation.parquet"))
     return out.getvalue()
 
@@ -213,6 +213,16 @@ def test_the_stage_leaves_a_table_that_prints_and_figures_for_the_snapshot(tmp_p
         "activity:none",
     ):
         assert words in text
+
+
+def test_tables_of_80_and_of_120_columns_cut_no_interval_off(tmp_path: Path) -> None:
+    run = stage_run(tmp_path, shop())
+    wide = printed(run).count("–")
+    for width in (80, 120):
+        text = printed(run, width)
+        assert "…" not in text
+        assert text.count("–") == wide
+        assert max(map(len, text.splitlines())) <= width
 
 
 def test_one_day_of_data_leaves_an_empty_table_that_says_so(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ SEGMENTS = (
     *(f"popularity:{level}" for level in ("head", "torso", "tail")),
 )
 SEGMENT_METRIC = "ndcg"
+WIDE = 116
 
 Cell = tuple[float, float | None, float | None]
 Cells = dict[tuple[str, str, str, str], Cell]
@@ -33,7 +34,7 @@ def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
     """Prints the `evaluation` artefact: means with intervals, quotients against bestsellers, segments.
 
     Args:
-        console: where to; from 110 columns on every cell takes one line, below that two.
+        console: where to; from `WIDE` columns on every cell takes one line, below that two.
         frame: the artefact; an empty one prints one line that says so.
     """
     if frame.is_empty():
@@ -55,45 +56,57 @@ def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
     }
     for target in TARGETS:
         if (target, "all") in users:
-            console.print(_means(cells, target, users[target, "all"]))
-            console.print(_segments(cells, target, users))
+            wide = console.width >= WIDE
+            console.print(_means(cells, target, users[target, "all"], wide=wide))
+            console.print(_segments(cells, target, users, wide=wide))
 
 
-def _means(cells: Cells, target: str, users: int) -> Table:
+def _means(cells: Cells, target: str, users: int, *, wide: bool) -> Table:
     table = _table(f"{TITLES[target]}, {users} shoppers", "mean of shoppers")
     for metric in (*METRICS, "catalogue_coverage"):
         found = (cells.get((model, target, "all", metric)) for model in MODELS)
-        table.add_row(metric.replace("_", " "), *(_shown(cell) for cell in found))
+        table.add_row(metric.replace("_", " "), *(_shown(cell, wide=wide) for cell in found))
     table.add_section()
     for metric in RATIO_METRICS:
         found = (cells.get((model, target, "all", f"{metric}_vs_{BASELINE}")) for model in MODELS)
         table.add_row(
-            f"{metric.replace('_', ' ')}, × bestsellers", *(_shown(cell, digits=2) for cell in found)
+            f"{metric.replace('_', ' ')}, × bestsellers",
+            *(_shown(cell, digits=2, wide=wide) for cell in found),
         )
     return table
 
 
-def _segments(cells: Cells, target: str, users: dict[tuple[str, str], int]) -> Table:
+def _segments(cells: Cells, target: str, users: dict[tuple[str, str], int], *, wide: bool) -> Table:
     table = _table(f"{TITLES[target]}, {SEGMENT_METRIC} by segment", "segment (shoppers)")
     for segment in SEGMENTS:
         if (target, segment) in users:
             found = (cells.get((model, target, segment, SEGMENT_METRIC)) for model in MODELS)
-            table.add_row(f"{segment} ({users[target, segment]})", *(_shown(cell) for cell in found))
+            table.add_row(
+                f"{segment} ({users[target, segment]})", *(_shown(cell, wide=wide) for cell in found)
+            )
     return table
 
 
 def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    table.add_column(first)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column(first, overflow="fold")
     for model in MODELS:
-        table.add_column(TITLES[model], justify="right")
+        table.add_column(TITLES[model], justify="right", no_wrap=True)
     return table
 
 
-def _shown(cell: Cell | None, *, digits: int = 3) -> str:
+def _shown(cell: Cell | None, *, digits: int = 3, wide: bool) -> str:
     if cell is None:
         return "–"
     value, low, high = cell
     if low is None or high is None:
         return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+    between = " " if wide else "\n"
+    return f"{value:.{digits}f}{between}({low:.{digits}f}–{high:.{digits}f})"
