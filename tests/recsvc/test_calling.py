@@ -6,6 +6,7 @@ import sys
 from io import StringIO
 from pathlib import Path
 
+import click
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -84,6 +85,24 @@ def test_an_answer_can_be_printed_as_json(printed):
 def test_a_refusal_says_why_with_its_reason(printed):
     with pytest.raises(ServeError, match=r"'no such' is not in snapshot .* \(NOT_FOUND, ITEM_NOT_FOUND\)"):
         printed("similar", "--item", "no such")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--level", "item"), "--level item needs --key: which item"),
+        (("--key", "apple"), "give --level as well"),
+    ],
+)
+def test_a_forecast_of_a_part_needs_its_level_and_its_key(printed, options, says):
+    with pytest.raises(click.UsageError, match=says):
+        printed("forecast", *options)
+
+
+def test_every_option_of_every_sub_verb_says_what_it_is():
+    for name, command in call.commands.items():
+        for option in command.params:
+            assert option.help, (name, option.name)
 
 
 def test_nobody_listening_is_one_line(running):
