@@ -27,7 +27,7 @@ USERS = {
 }
 
 #: item_row is the position in the table, which is sorted by item_id. category is "A > B > C".
-#: launched_on is the given launch day, else the first day sold, else null. price is the listed price,
+#: launched_on is the given launch day or the first day sold, whichever is earlier; null without both. price is the listed price,
 #: else the median unit price of the last 90 sold days, else null; stock null means not tracked.
 ITEMS = {
     "item_row": ROW,
@@ -191,7 +191,7 @@ def scan_artefact(path: Path, name: str) -> pl.LazyFrame:
     """
     if not path.is_file():
         raise RunError(f"{path}: no {name} artefact; run the stage that writes it (`recsvc nightly`)")
-    frame = pl.scan_parquet(path)
+    frame = pl.scan_parquet(path, glob=False)
     _check(frame.collect_schema(), path, name)
     return frame
 

@@ -162,7 +162,7 @@ def prepare_items(items: pl.LazyFrame, events: pl.LazyFrame, data: DataConfig) -
         .join(paid, on="item_id", how="left")
         .with_columns(
             price=pl.coalesce("price", "paid"),
-            launched_on=pl.coalesce(_business_day("launched_at", data), "first_sold"),
+            launched_on=pl.min_horizontal(_business_day("launched_at", data), "first_sold"),
         )
         .sort("item_id")
         .with_columns(item_row=pl.int_range(pl.len(), dtype=ROW))

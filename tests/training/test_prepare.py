@@ -205,17 +205,23 @@ def test_the_median_price_is_that_of_the_last_ninety_sold_days(tmp_path: Path) -
     assert artefact(tmp_path, "items")["price"].to_list() == [5.0]
 
 
-def test_launch_is_the_given_day_else_the_first_day_sold(tmp_path: Path) -> None:
+def test_launch_is_the_given_day_or_the_first_day_sold_if_that_is_earlier(tmp_path: Path) -> None:
     put(
         tmp_path,
         "items",
-        [item("given", launched_at=datetime(2025, 2, 1, 20, tzinfo=UTC)), item("seen"), item("sold")],
+        [
+            item("given", launched_at=datetime(2025, 2, 1, 20, tzinfo=UTC)),
+            item("late", launched_at=datetime(2025, 9, 1, tzinfo=UTC)),
+            item("seen"),
+            item("sold"),
+        ],
     )
     put(
         tmp_path,
         "events",
         [
             event("u", "given", "purchase", at(3)),
+            event("u", "late", "purchase", at(1)),
             event("u", "seen", "view", at(1)),
             event("u", "sold", "view", at(1)),
             event("u", "sold", "purchase", at(2)),
@@ -223,7 +229,7 @@ def test_launch_is_the_given_day_else_the_first_day_sold(tmp_path: Path) -> None
     )
     prepare(tmp_path)
     launched = artefact(tmp_path, "items")["launched_on"].to_list()
-    assert launched == [date(2025, 2, 2), None, date(2025, 3, 2)]
+    assert launched == [date(2025, 2, 2), date(2025, 3, 1), None, date(2025, 3, 2)]
 
 
 def test_behaviour_counts_every_other_event_by_user_item_type_and_day(tmp_path: Path) -> None:
