@@ -43,7 +43,9 @@ def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, hor
         "half": _since(origin, config.recent_days // 2),
         "long": _since(origin, config.long_days),
     }
-    lately = sold & _since(origin, 90)
+    # What was sent back at a higher price than it was sold for can leave units with money below zero.
+    paid = sold & (pl.col("revenue") >= 0)
+    lately = paid & _since(origin, 90)
     return sales.group_by("item_row").agg(
         *(
             pl.when(window).then(column).otherwise(0).sum().cast(pl.Float64).alias(f"{name}_{label}")
@@ -54,7 +56,7 @@ def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, hor
         pl.col("orders").sum().cast(pl.Float64).alias("yearly_orders"),
         pl.coalesce(
             (pl.col("revenue") / pl.col("quantity")).filter(lately).median(),
-            (pl.col("revenue") / pl.col("quantity")).filter(sold).median(),
+            (pl.col("revenue") / pl.col("quantity")).filter(paid).median(),
         ).alias("sold_price"),
     )
 

@@ -198,6 +198,15 @@ def test_promotion_share_is_of_units(make_tables):
     assert features_of(tables)["a"]["promotion_share"] == 0.75
 
 
+def test_a_dear_return_makes_no_price_below_zero(make_tables):
+    day = days_ago(3)
+    tables = make_tables([("a", day, 0, 2.0, 10.0), ("a", day, 1, -1.0, -20.0)], as_of=TODAY)
+    found = features_of(tables)["a"]
+    assert found["units_base"] == 1.0 and found["revenue_base"] == -10.0
+    assert found["price"] is None and found["price_band"] == ""
+    assert found["demand_value"] == 0.0
+
+
 def test_price_bands_are_quantiles_inside_the_category(make_tables):
     purchases = [(f"i{n}", days_ago(3), 0, 1.0, 1.0 + n) for n in range(10)]
     found = features_of(make_tables(purchases, as_of=TODAY))
