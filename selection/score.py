@@ -114,4 +114,4 @@ def _over_top(values: Floats, sold: NDArray[np.bool_]) -> Floats:
     top = float(np.quantile(known, 0.95)) if len(known) else 0.0
     if top <= 0:
         return np.zeros(len(values))
-    return (values / top).clip(0.0, 1.0)
+    return np.clip(values, 0.0, top) / top  # clipped first: a tiny top would overflow
