@@ -27,8 +27,9 @@ USERS = {
 }
 
 #: item_row is the position in the table, which is sorted by item_id. category is "A > B > C".
-#: launched_on is the given launch day or the first day sold, whichever is earlier; null without both. price is the listed price,
-#: else the median unit price of the last 90 sold days, else null; stock null means not tracked.
+#: launched_on is the given launch day or the first day sold, whichever is earlier; null without both.
+#: price is the listed price, else the median unit price of the last 90 sold days, else null; stock null
+#: means not tracked.
 ITEMS = {
     "item_row": ROW,
     "item_id": pl.String,
