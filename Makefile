@@ -13,9 +13,11 @@ STAMP := $(VENV)/.installed
 
 help: ## Say what each verb does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo 'Set on the line: PYTHON=$(PYTHON) VENV=$(VENV) HOME_FOLDER=$(HOME_FOLDER) CONFIG=$(CONFIG) PORT=$(PORT)'
 
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	@echo 'making the environment $(VENV) from requirements.lock: a minute or more, without a word'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
