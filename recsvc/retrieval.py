@@ -86,9 +86,11 @@ class Picks:
     def add(self, rows: Int32s, scores: Float32s, sources: Sequence[int]) -> None:
         """Appends the first of the given items that have room; none of them may be in the list."""
         room = self.missing
-        self.rows += rows[:room].tolist()
-        self.scores.append(scores[:room])
-        self.sources += sources[:room]
+        if rows.size > room:
+            rows, scores, sources = rows[:room], scores[:room], sources[:room]
+        self.rows += rows.tolist()
+        self.scores.append(scores)
+        self.sources += sources
 
     def add_new(self, rows: Int32s, scores: Float32s, source: int) -> None:
         """Appends as `add` does, leaving out what is in the list already."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import cast
 
 from google.type.money_pb2 import Money
 
@@ -95,18 +94,33 @@ class ItemBytes:
         """
         if keep:
             shelves = self._shelves.get(endings) or self._shelves.setdefault(endings, [{} for _ in endings])
-            entries = [shelves[source].get(row) for row, source in zip(rows, sources, strict=True)]
-            if None in entries:
-                shelves = self._room(endings, entries.count(None))
-                for place, (row, source) in enumerate(zip(rows, sources, strict=True)):
-                    if entries[place] is None:
-                        entries[place] = shelves[source][row] = self._entry(row, endings[source])
+            try:
+                entries = [shelves[source][row] for row, source in zip(rows, sources, strict=True)]
+            except KeyError:
+                entries = self._completed(rows, sources, endings, shelves)
         else:
             entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
-        parts: list[bytes | None] = [None] * (2 * len(entries))
+        parts = [b""] * (2 * len(entries))
         parts[::2] = entries
         parts[1::2] = scores.astype("<f4", copy=False).view("V4").tolist()
-        return b"".join(cast("list[bytes]", parts))
+        return b"".join(parts)
+
+    def _completed(
+        self,
+        rows: Sequence[int],
+        sources: Sequence[int],
+        endings: tuple[bytes, ...],
+        shelves: list[dict[int, bytes]],
+    ) -> list[bytes]:
+        """Returns the entries, after making and keeping those that the shelves lack."""
+        known = [shelves[source].get(row) for row, source in zip(rows, sources, strict=True)]
+        shelves = self._room(endings, known.count(None))
+        entries = []
+        for row, source, entry in zip(rows, sources, known, strict=True):
+            if entry is None:
+                entry = shelves[source][row] = self._entry(row, endings[source])
+            entries.append(entry)
+        return entries
 
     def _room(self, endings: tuple[bytes, ...], count: int) -> list[dict[int, bytes]]:
         """Returns the shelves of some endings with room for so many entries more."""

@@ -8,6 +8,7 @@ a reader of the old format would misread the new one.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
@@ -21,6 +22,11 @@ FORMAT_VERSION = 1
 
 #: LMDB keys hold 511 bytes at most; ids are limited well below by the import.
 MAX_ID_BYTES = 256
+
+# Made once: a user is decoded in every call, and numpy reads a dtype's name anew each time.
+_F4, _I4, _U1 = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
+#: user_row, tier, then how many factors, purchased and ranked rows follow.
+_USER_HEADER = struct.Struct("<5i")
 
 Int32s = NDArray[np.int32]
 Float32s = NDArray[np.float32]
@@ -111,17 +117,17 @@ class UserRecord:
     ranked_scores: Float32s
     ranked_sources: NDArray[np.uint8]
 
-    _HEADER = np.dtype([(name, "<i4") for name in ("user_row", "tier", "factors", "purchased", "ranked")])
-
     def encode(self) -> bytes:
         """Returns the record's bytes: five int32 of header, then the arrays."""
-        header = np.zeros((), self._HEADER)
-        header["user_row"], header["tier"] = self.user_row, self.tier
-        header["factors"], header["purchased"] = self.factors.size, self.purchased_rows.size
-        header["ranked"] = self.ranked_rows.size
         return b"".join(
             (
-                header.tobytes(),
+                _USER_HEADER.pack(
+                    self.user_row,
+                    self.tier,
+                    self.factors.size,
+                    self.purchased_rows.size,
+                    self.ranked_rows.size,
+                ),
                 self.factors.astype("<f4", copy=False).tobytes(),
                 self.purchased_rows.astype("<i4", copy=False).tobytes(),
                 self.ranked_rows.astype("<i4", copy=False).tobytes(),
@@ -133,17 +139,17 @@ class UserRecord:
     @classmethod
     def decode(cls, buffer: memoryview | bytes) -> UserRecord:
         """Returns views into `buffer`; it must outlive the record."""
-        user_row, tier, n_factors, n_purchased, n_ranked = np.frombuffer(buffer, "<i4", 5).tolist()
-        at = 20
-        factors = np.frombuffer(buffer, "<f4", n_factors, at)
+        user_row, tier, n_factors, n_purchased, n_ranked = _USER_HEADER.unpack_from(buffer)
+        at = _USER_HEADER.size
+        factors = np.frombuffer(buffer, _F4, n_factors, at)
         at += 4 * n_factors
-        purchased = np.frombuffer(buffer, "<i4", n_purchased, at)
+        purchased = np.frombuffer(buffer, _I4, n_purchased, at)
         at += 4 * n_purchased
-        rows = np.frombuffer(buffer, "<i4", n_ranked, at)
+        rows = np.frombuffer(buffer, _I4, n_ranked, at)
         at += 4 * n_ranked
-        scores = np.frombuffer(buffer, "<f4", n_ranked, at)
+        scores = np.frombuffer(buffer, _F4, n_ranked, at)
         at += 4 * n_ranked
-        sources = np.frombuffer(buffer, "u1", n_ranked, at)
+        sources = np.frombuffer(buffer, _U1, n_ranked, at)
         return cls(user_row, tier, factors, purchased, rows, scores, sources)
 
 
