@@ -14,6 +14,8 @@ from recdata.errors import RecsvcError
 
 ENTRY_POINT_GROUP = "recsvc.commands"
 PIPE_WIDTH = 120
+# The code of a command that Ctrl-C ended, as shells count it: 128 + SIGINT.
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,31 @@ def load_commands() -> None:
 
 
 def main() -> None:
-    """Runs the command; our own errors end as one line on stderr and the error's exit code."""
-    load_commands()
+    """Runs the command; what goes wrong outside of us ends as one line on stderr and an exit code.
+
+    Our own errors have their own codes, a file or network that refuses is 1, wrong arguments are 2,
+    Ctrl-C is 130.
+    """
     try:
-        recsvc(standalone_mode=True)
+        load_commands()
+        code = recsvc(standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        _say("stopped", "what was done is kept; the same command goes on from there")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
     except RecsvcError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {_plain(str(error))}")
-        sys.exit(error.exit_code)
+        _say("error", str(error))
+        code = error.exit_code
+    except OSError as error:
+        _say("error", f"{error}; mend the file, the folder or the network and try again")
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(what: str, text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]{what}:[/] {_plain(text)}")
 
 
 def _load(entry: EntryPoint) -> list[click.Command]:

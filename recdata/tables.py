@@ -201,7 +201,7 @@ def scan_table(home: Path, name: str) -> pl.LazyFrame:
     """Returns one input table lazily, declared columns in declared order; absent and optional: no rows.
 
     Raises:
-        TableError: a required table is absent, or a column has another type than declared.
+        TableError: a required table is absent or no Parquet, or a column has another type than declared.
         MissingColumnError: a declared column is absent.
     """
     table = TABLES[name]
@@ -210,8 +210,11 @@ def scan_table(home: Path, name: str) -> pl.LazyFrame:
         if name in REQUIRED_TABLES:
             raise TableError(f"{path}: no {name} table; import one first (`recsvc import --from DIR`)")
         return pl.LazyFrame(schema=table.schema)
-    frame = pl.scan_parquet(path)
-    found = frame.collect_schema()
+    frame = pl.scan_parquet(path, glob=False)
+    try:
+        found = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(f"{path}: cannot be read as Parquet ({error}); import the tables again") from error
     for column, dtype in table.schema.items():
         if column not in found:
             raise MissingColumnError(f"{path}: no column {column!r}; import the table again")

@@ -19,9 +19,9 @@ from recdata.config import DataConfig
 from recdata.errors import ConfigError, RejectShareError, TableError
 from recdata.importing.mapping import Mapping, load_mapping
 from recdata.importing.report import FileRecord, ImportReport, TableReport, load_report, save_report
-from recdata.importing.sources import SourceFile, find_sources
+from recdata.importing.sources import SourceFile, disk_full, find_sources
 from recdata.importing.table_import import UNKNOWN_CATEGORY, TableImport
-from recdata.runs import digest_file
+from recdata.runs import alone, digest_file, is_disk_full
 from recdata.tables import ITEMS, REQUIRED_TABLES, TABLES
 
 #: Raise it when an import of the same files gives other tables than before.
@@ -53,14 +53,31 @@ def import_tables(
 
     Raises:
         ConfigError: the mapping is wrong, or `now` has no zone.
-        TableError: nothing to import, a required table is absent or empty, or a file cannot be read.
+        TableError: nothing to import, a required table is absent or empty, or a file cannot be read or
+            written (the disk is full).
         MissingColumnError: a column without which a table has no meaning is absent.
+        RunError: another job is at work in this home, or it cannot be written.
         RejectShareError: a table rejects more than `max_reject_share`; `home/tables` is as before and the
             rejects lie in `home/refused-import`.
     """
     if now.tzinfo is None:
         raise ConfigError(f"now = {now}: has no time zone; write it as 2026-01-31T23:59:00+08:00")
     rules = load_mapping(mapping)
+    try:
+        with alone(home):
+            return _import_tables(source, rules, home, data, now=now, console=console)
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(home, error) from error
+        raise TableError(
+            f"{source} to {home}: a file cannot be read or written ({error}); mend it and import again; "
+            "no table was replaced"
+        ) from error
+
+
+def _import_tables(
+    source: Path, rules: Mapping, home: Path, data: DataConfig, *, now: datetime, console: Console
+) -> ImportReport:
     tables, side, refused = home / "tables", home / ".tables.part", home / REFUSED_NAME
     old = home / ".tables.old"
     if old.is_dir() and not tables.exists():
@@ -148,12 +165,12 @@ def _import_all(
 
 
 def _item_ids(side: Path) -> pl.Series:
-    return pl.read_parquet(side / "items.parquet", columns=["item_id"])["item_id"]
+    return pl.read_parquet(side / "items.parquet", columns=["item_id"], glob=False)["item_id"]
 
 
 def _add_items(side: Path, name: str, known: pl.Series) -> int:
     """Adds an item for each id that a table names and the items table has not; returns how many."""
-    frame = pl.scan_parquet(side / f"{name}.parquet")
+    frame = pl.scan_parquet(side / f"{name}.parquet", glob=False)
     if "item_id" in frame.collect_schema():
         ids = frame.select("item_id")
     elif "item_ids" in frame.collect_schema():
@@ -176,7 +193,9 @@ def _add_items(side: Path, name: str, known: pl.Series) -> int:
         if column.name != "item_id"
     ).select(list(ITEMS.schema))
     path = side / "items.parquet"
-    pl.concat([pl.read_parquet(path), rows]).write_parquet(path, compression="zstd", compression_level=1)
+    pl.concat([pl.read_parquet(path, glob=False), rows]).write_parquet(
+        path, compression="zstd", compression_level=1
+    )
     return new.height
 
 

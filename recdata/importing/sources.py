@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import zlib
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from recdata.importing.csv_lines import (
     write_marked_copy,
 )
 from recdata.importing.mapping import CsvOptions, Mapping
+from recdata.runs import is_disk_full
 from recdata.tables import TABLES
 
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
@@ -119,13 +119,6 @@ def scan_source(file: SourceFile, options: CsvOptions, scratch: Path) -> pl.Lazy
             raise disk_full(scratch, error) from error
         raise TableError(f"{file.path}: cannot be read as {kind} ({_first_line(error)})") from error
     return frame
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Returns whether a file could not be written to its end (Polars tells it in words alone)."""
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return True
-    return any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
 
 
 def disk_full(folder: Path, error: BaseException) -> TableError:

@@ -19,8 +19,9 @@ from recdata.config import DataConfig
 from recdata.errors import TableError
 from recdata.importing.checks import Check, first_failed, raw_name, table_checks
 from recdata.importing.mapping import Mapping
-from recdata.importing.sources import ROW, SourceFile, disk_full, is_disk_full, scan_source
+from recdata.importing.sources import ROW, SourceFile, disk_full, scan_source
 from recdata.importing.transform import LEFT_OUT, map_file
+from recdata.runs import is_disk_full
 from recdata.tables import TableSchema
 
 FILE: Final = "__file"
@@ -113,7 +114,7 @@ class TableImport:
         staged.sink_parquet(self._staged_path, compression="lz4", engine="streaming")
         notes = self._trim_item_lists() if self._table.name == "promotions" else []
         repeated, duplicates = self._repeats()
-        staged = pl.scan_parquet(self._staged_path)
+        staged = pl.scan_parquet(self._staged_path, glob=False)
         counts = dict(staged.group_by(CODE).agg(pl.len()).collect(engine="streaming").iter_rows())
         good = staged.filter(pl.col(CODE).is_null())
         for gone in (repeated, duplicates):
@@ -152,7 +153,7 @@ class TableImport:
         """Takes unknown items out of promotions' lists; one that listed only such is rejected."""
         if self._known_items is None:
             return []
-        staged = pl.read_parquet(self._staged_path)
+        staged = pl.read_parquet(self._staged_path, glob=False)
         number = pl.int_range(pl.len()).alias("__n")
         numbered = staged.with_columns(number)
         listed = numbered.filter(pl.col("item_ids").list.len() > 0).select("__n", "item_ids")
@@ -180,7 +181,7 @@ class TableImport:
     def _repeats(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Returns (file, row) of rows that a later row of the same key replaces, and of duplicates."""
         none = pl.DataFrame(schema={FILE: pl.Int32, ROW: pl.Int64})
-        good = pl.scan_parquet(self._staged_path).filter(pl.col(CODE).is_null())
+        good = pl.scan_parquet(self._staged_path, glob=False).filter(pl.col(CODE).is_null())
         place = [FILE, ROW]
         if self._rules.one_row_per_key:
             keys = list(self._table.key)
@@ -248,7 +249,7 @@ class TableImport:
                 )
             )
         key = list(self._table.key) or ["item_id"]
-        staged = pl.scan_parquet(self._staged_path)
+        staged = pl.scan_parquet(self._staged_path, glob=False)
         for rows, reason, column in (
             (staged.join(duplicates.lazy(), on=[FILE, ROW], how="semi"), self._duplicate_reason, key[0]),
             (staged.filter(code == NO_KNOWN_ITEM_CODE), "unknown_item", "item_ids"),

@@ -217,7 +217,7 @@ def test_past_the_reject_share_nothing_is_replaced_and_the_rejects_can_be_read(s
     assert "unknown_item" in (shop.home / "refused-import" / "rejects" / "events.csv").read_text()
     shop.run(max_reject_share=0.5)
     assert not (shop.home / "refused-import").exists()
-    assert sorted(path.name for path in shop.home.iterdir()) == ["tables"]
+    assert sorted(path.name for path in shop.home.iterdir()) == ["runs", "tables"]
 
 
 def test_an_unchanged_source_is_skipped_and_a_changed_one_is_not(shop: Shop) -> None:
