@@ -45,6 +45,7 @@ def select(door: Door, run_id: str | None, action: str | None, category: str | N
     room = _open(door, run_id)
     room.run.execute([select_stage(room.config, room.data), backtest_stage(room.config)])
     rows = scan_artefact(room.run.resolve("selection.parquet"), "selection")
+    asked_for = {"action": action, "category": category}
     if action is not None:
         rows = rows.filter(pl.col("action") == action)
     if category is not None:
@@ -52,9 +53,12 @@ def select(door: Door, run_id: str | None, action: str | None, category: str | N
         rows = rows.filter(inside)
     titles = scan_artefact(room.run.resolve("items.parquet"), "items").select("item_row", "title")
     frame = rows.sort("rank").head(limit).join(titles, on="item_row", how="left").sort("rank").collect()
-    door.out.print(
-        selection_table(frame, currency=room.data.currency, title=f"selection of {room.run.run_id}")
-    )
+    if frame.is_empty():
+        asked = " and ".join(f"{name} {value!r}" for name, value in asked_for.items() if value is not None)
+        door.out.print(f"no item has {asked}; a category is its whole path, as 'A > B'", markup=False)
+    else:
+        title = f"selection of {room.run.run_id}"
+        door.out.print(selection_table(frame, currency=room.data.currency, title=title))
     print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet")))
 
 

@@ -114,6 +114,13 @@ def test_select_shows_the_newest_run_and_its_back_test(run, busy_shop, call):
     assert "back-test" in result.stdout
 
 
+def test_a_misspelt_category_is_told_and_not_shown_as_an_empty_table(run, call):
+    result = call("--home", run.home, "select", "--category", "Nope", "--action", "drop")
+    assert result.exit_code == 0, result.output
+    assert "no item has action 'drop' and category 'Nope'; a category is its whole path" in result.stdout
+    assert "80% interval" not in result.stdout
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_selection_fits_the_terminal_and_cuts_nothing_off(width):
     reason = (
