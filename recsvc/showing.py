@@ -102,6 +102,9 @@ def show_forecast(out: Console, answer: GetForecastResponse) -> None:
 def show_state(out: Console, answer: GetServingStateResponse) -> None:
     """Prints what serves."""
     snapshot = answer.snapshot
+    windows: dict[str, list[str]] = {}
+    for each in snapshot.windows:
+        windows.setdefault(each.kind, []).append(str(each.window.ToTimedelta().days))
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=out.width >= STATE_WIDTH, overflow="fold")
     table.add_column(overflow="fold")
@@ -116,7 +119,7 @@ def show_state(out: Console, answer: GetServingStateResponse) -> None:
         "categories": f"{snapshot.category_count:,}",
         "candidates": f"{snapshot.candidate_count:,}",
         "forecasts": f"{snapshot.forecast_count:,}",
-        "windows": ", ".join(f"{each.kind} {each.window.ToTimedelta().days} d" for each in snapshot.windows),
+        "windows": "\n".join(f"{kind} {', '.join(days)} days" for kind, days in windows.items()),
         "currency": snapshot.currency,
         "format version": str(snapshot.format_version),
         "server version": answer.server_version,

@@ -41,7 +41,7 @@ def printed(running, tmp_path):
         (("bestsellers", "--window-days", "7"), ["7 days", "Wine"]),
         (("candidates", "--action", "push"), ["1 of 1", "growth", "80 – 130", "Demand is rising"]),
         (("forecast", "--level", "total"), ["▁▅█", "3 days, 12 units", "2025-03-01", "prophet"]),
-        (("state",), ["Serving state", "ndcg_at_20", "best 28 d, best 7 d"]),
+        (("state",), ["Serving state", "ndcg_at_20", "best 28, 7 days"]),
     ],
 )
 def test_an_answer_is_printed_as_a_table(printed, options, shown):
@@ -59,7 +59,7 @@ def test_an_answer_is_printed_as_a_table(printed, options, shown):
         (("candidates",), ["80% interval", "80 – 130", "push", "growth", "Demand is rising"]),
         (("candidates", "--language", "zh"), ["80 – 130", "push"]),
         (("forecast",), ["Forecast of total (prophet): 3 days", "▁▅█", "2025-03-01"]),
-        (("state",), ["ndcg_at_20", "best 28 d, best 7 d", "2025-"]),
+        (("state",), ["ndcg_at_20", "best 28, 7 days", "2025-"]),
     ],
 )
 @pytest.mark.parametrize("width", [80, 120])
