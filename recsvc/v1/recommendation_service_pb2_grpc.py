@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class RecommendationServiceStub:
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     def __init__(self, channel):
@@ -50,7 +51,8 @@ class RecommendationServiceStub:
 
 class RecommendationServiceServicer:
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     def Recommend(self, request, context):
@@ -99,7 +101,8 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     @staticmethod

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class RecommendationServiceStub:
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     @_typing.overload
@@ -54,7 +55,8 @@ class RecommendationServiceStub:
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -76,7 +78,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again.
+    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
+    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
     """
 
     @_abc_1.abstractmethod

@@ -51,7 +51,7 @@ class GetServingStateResponse(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     published_snapshot_id: _builtins.str
     """The snapshot that the published pointer names. Another one than the serving one means that it is being loaded, or
-    that it was refused (see load_failure).
+    that it was refused (see load_failure). Empty where the pointer names none or cannot be read.
     """
     server_version: _builtins.str
     """The server's version."""
@@ -228,7 +228,7 @@ class LoadFailure(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     FAIL_TIME_FIELD_NUMBER: _builtins.int
     snapshot_id: _builtins.str
-    """The snapshot that was refused."""
+    """The snapshot that was refused. Empty where the published pointer itself cannot be read."""
     message: _builtins.str
     """Why, and what to do about it."""
     @_builtins.property
