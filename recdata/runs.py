@@ -269,10 +269,11 @@ def stage_table(records: Sequence[StageRecord], *, title: str) -> Table:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Returns whether a file could not be written to its end (Polars tells it in words alone)."""
+    """Returns whether a file could not be written to its end (Polars and NumPy tell it in words)."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return True
-    return any(words in str(error) for words in ("No space left", "File too large", "quota exceeded"))
+    told = ("No space left", "File too large", "quota exceeded", " requested and ")  # the last: NumPy's
+    return any(words in str(error) for words in told)
 
 
 @contextmanager
