@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import click
 import msgspec
+from rich import box
 from rich.table import Table
 
 from recdata.cli import Door, pass_door
@@ -18,7 +19,7 @@ from recdata.snapshot.reader import read_manifest
 
 @click.command()
 def config() -> None:
-    """Print every config key with its meaning and default, as TOML."""
+    """Print every config key with its meaning and default."""
     click.echo(config_text(room_configs()))
 
 
@@ -32,17 +33,27 @@ def snapshots() -> None:
 def list_snapshots(door: Door) -> None:
     """Show every snapshot, the newest last; the serving one is marked."""
     releases = Releases(door.home)
-    table = Table(title=f"snapshots in {releases.root}")
-    for name in ("", "snapshot", "as of", "published (UTC)", "items", "users", "MB"):
+    ids = releases.ids()
+    if not ids:
+        door.out.print(f"no snapshots in {releases.root} yet; `recsvc nightly` makes one", soft_wrap=True)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("snapshot", no_wrap=True)
+    for name in ("as of", "published, UTC", "items", "users", "MB"):
         table.add_column(name, justify="right" if name in {"items", "users", "MB"} else "left")
+    table.add_column("")
     current = releases.current_id()
-    for snapshot_id in releases.ids():
+    unusable: list[str] = []
+    for snapshot_id in ids:
         mark = "serving" if snapshot_id == current else ""
         try:
-            table.add_row(mark, snapshot_id, *_row(read_manifest(releases.folder(snapshot_id))))
+            table.add_row(snapshot_id, *_row(read_manifest(releases.folder(snapshot_id))), mark)
         except SnapshotError as error:
-            table.add_row(mark, snapshot_id, f"unusable: {error}")
+            table.add_row(snapshot_id, "", "", "", "", "", f"{mark} unusable".strip())
+            unusable.append(f"{snapshot_id}: {error}")
     door.out.print(table)
+    for message in unusable:
+        door.out.print(message, style="red", markup=False, soft_wrap=True)
 
 
 @snapshots.command("show")
@@ -56,7 +67,9 @@ def show_snapshot(door: Door, snapshot_id: str | None, *, as_json: bool) -> None
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(manifest)))
         return
-    table = Table(title=manifest.snapshot_id, show_header=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold", style="dim")
+    table.add_column(overflow="fold")
     for name, value in msgspec.to_builtins(manifest).items():
         if isinstance(value, dict):
             for key, part in value.items():
@@ -87,7 +100,7 @@ def prune_snapshots(door: Door, keep: int) -> None:
 def _row(manifest: Manifest) -> tuple[str, ...]:
     return (
         str(manifest.as_of),
-        f"{manifest.created_at:%Y-%m-%d %H:%M:%S}",
+        f"{manifest.created_at:%Y-%m-%d %H:%M}",
         f"{manifest.counts.get('items', 0):,}",
         f"{manifest.counts.get('users', 0):,}",
         f"{manifest.file_bytes / 1e6:.1f}",

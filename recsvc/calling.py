@@ -113,7 +113,7 @@ exclude_option = click.option(
 
 @click.group()
 def call() -> None:
-    """Ask a running server, and print its answer as a table."""
+    """Ask a running server; a table, or JSON."""
 
 
 @call.command()

@@ -16,7 +16,7 @@ from recsvc.config import ServingConfig
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one and prints it.")
 @pass_door
 def serve(door: Door, host: str | None, port: int | None) -> None:
-    """Answer calls from the published snapshot until SIGTERM or Ctrl-C."""
+    """Answer calls from the published snapshot."""
     from recsvc.log import start_logging
     from recsvc.server import Server
 

@@ -41,7 +41,7 @@ class _Room:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show.")
 @pass_door
 def select(door: Door, run_id: str | None, action: str | None, category: str | None, limit: int) -> None:
-    """Score every item of a run, choose actions, back-test them, and show the best."""
+    """Show what to launch, push, keep, discount and drop."""
     room = _open(door, run_id)
     room.run.execute([select_stage(room.config, room.data), backtest_stage(room.config)])
     rows = scan_artefact(room.run.resolve("selection.parquet"), "selection")
@@ -66,7 +66,7 @@ def select(door: Door, run_id: str | None, action: str | None, category: str | N
 @click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
 @pass_door
 def report(door: Door, run_id: str | None) -> None:
-    """Write a run's report.html and selection.csv, and say where they are."""
+    """Write a run's report.html and selection.csv."""
     room = _open(door, run_id)
     stages = [
         select_stage(room.config, room.data),

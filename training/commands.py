@@ -30,7 +30,7 @@ def _as_of(command: Callable[..., None]) -> Callable[..., None]:
 @_as_of
 @pass_door
 def train(door: Door, as_of: datetime | None) -> None:
-    """Fit the models: ALS, similar items, popularity, ranking, forecasts."""
+    """Fit the models: ALS, popularity, ranking, forecasts."""
     run, records = _execute(door, as_of, "similar", "popularity", "ranking", "forecast")
     print_run(door.out, run, records)
 
@@ -39,7 +39,10 @@ def train(door: Door, as_of: datetime | None) -> None:
 @_as_of
 @pass_door
 def evaluate(door: Door, as_of: datetime | None) -> None:
-    """Compare what would be served with plain rules on a held-out period, and print the tables."""
+    """Judge what is served against plain rules.
+
+    The last weeks of the data are held out; every shopper who bought in them counts, and every item.
+    """
     run, _ = _execute(door, as_of, "evaluate")
     print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
 
@@ -48,7 +51,7 @@ def evaluate(door: Door, as_of: datetime | None) -> None:
 @_as_of
 @pass_door
 def publish(door: Door, as_of: datetime | None) -> None:
-    """Write the run's snapshot, check it, and make it the serving one."""
+    """Write the run's snapshot, check it, and let it serve."""
     run, records = _execute(door, as_of, "publish")
     print_run(door.out, run, records)
 
@@ -57,7 +60,10 @@ def publish(door: Door, as_of: datetime | None) -> None:
 @_as_of
 @pass_door
 def nightly(door: Door, as_of: datetime | None) -> None:
-    """Run the whole job: every stage that is not done yet, ending with a published snapshot."""
+    """Run the whole job, from tables to a published snapshot.
+
+    A stage that is done already is skipped, so a job that died is started again and goes on.
+    """
     config = NightlyConfig.load(door.config)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     records = execute(run, nightly_stages(config))
@@ -69,7 +75,10 @@ def nightly(door: Door, as_of: datetime | None) -> None:
 @click.command()
 @pass_door
 def demo(door: Door) -> None:
-    """Do everything on a grocer's year of orders: import, nightly job, server, a client's calls."""
+    """See all of it at work on a grocer's year of orders.
+
+    Imports the demo data, runs the nightly job, starts the server, calls it as a client would, and stops it.
+    """
     run_demo(door)
 
 
