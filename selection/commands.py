@@ -59,7 +59,7 @@ def select(door: Door, run_id: str | None, action: str | None, category: str | N
     else:
         title = f"selection of {room.run.run_id}"
         door.out.print(selection_table(frame, currency=room.data.currency, title=title))
-    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet")))
+    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
 
 
 @click.command()

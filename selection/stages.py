@@ -81,7 +81,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             as_of=ctx.run.as_of,
             currency=data.currency,
             selection=read_artefact(ctx.source("selection.parquet"), "selection"),
-            backtest=pl.read_parquet(ctx.source("backtest.parquet")),
+            backtest=pl.read_parquet(ctx.source("backtest.parquet"), glob=False),
             items=read_artefact(ctx.source("items.parquet"), "items"),
             daily_sales=scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
             forecast_daily=scan_artefact(ctx.source("forecast_daily.parquet"), "forecast_daily"),

@@ -44,7 +44,7 @@ def evaluate(door: Door, as_of: datetime | None) -> None:
     The last weeks of the data are held out; every shopper who bought in them counts, and every item.
     """
     run, _ = _execute(door, as_of, "evaluate")
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
+    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
 
 
 @click.command()
@@ -67,8 +67,8 @@ def nightly(door: Door, as_of: datetime | None) -> None:
     config = NightlyConfig.load(door.config)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     records = execute(run, nightly_stages(config))
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
-    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet")))
+    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
+    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
     print_run(door.out, run, records)
 
 

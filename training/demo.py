@@ -42,8 +42,8 @@ def run_demo(door: Door) -> None:
         imported = before
     run.keep(imported)
     records = execute(run, nightly_stages(config))
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet")))
-    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet")))
+    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
+    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
     _call_as_a_client(door, run)
     print_run(door.out, run, [imported, *records])
     door.out.print(f"the demo took {time.monotonic() - started:.0f} s; `make serve` serves it again")

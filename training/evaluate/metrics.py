@@ -8,7 +8,8 @@ For a shopper with relevant items R and a list L of at most k items, padded with
   Jarvelin and Kekalainen, "Cumulated gain-based evaluation of IR techniques" (2002), with binary gains.
 - hit_rate: 1 where L and R share an item.
 - value_captured: revenue of the shopper's relevant items that stand in the list, over that of all of them.
-- user_coverage: 1 where the list holds an item.
+- user_coverage: 1 where the model itself has an item for the shopper; a list that is only filled up with
+  what everybody is shown does not count.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ METRICS = ("precision", "recall", "ndcg", "hit_rate", "value_captured", "user_co
 RESAMPLE_CELLS = 1 << 22  # drawn shoppers held at once
 
 
-def user_metrics(lists: NDArray[np.int32], relevant: Relevance) -> dict[str, Floats]:
+def user_metrics(
+    lists: NDArray[np.int32], relevant: Relevance, covered: NDArray[np.bool_] | None = None
+) -> dict[str, Floats]:
     """Returns every measure of `METRICS` for every shopper, float64 `(n_users,)`.
 
     A shopper without relevant items has NaN throughout, one without revenue has NaN for value_captured.
@@ -33,6 +36,7 @@ def user_metrics(lists: NDArray[np.int32], relevant: Relevance) -> dict[str, Flo
     Args:
         lists: `(n_users, k)` int32 item rows, best first, padded with -1; no item twice.
         relevant: what the same shoppers bought.
+        covered: `(n_users,)` whether the model has an item for the shopper; where the list holds one if None.
     """
     n_users, k = lists.shape
     keys = np.arange(n_users, dtype=np.int64)[:, None] * relevant.n_items + lists
@@ -51,7 +55,7 @@ def user_metrics(lists: NDArray[np.int32], relevant: Relevance) -> dict[str, Flo
             "ndcg": hits @ discounts / ideal,
             "hit_rate": hits.any(axis=1) * judged,
             "value_captured": np.where(revenue > 0, earned.sum(axis=1) / revenue, np.nan),
-            "user_coverage": (lists != NO_ITEM).any(axis=1) * judged,
+            "user_coverage": ((lists != NO_ITEM).any(axis=1) if covered is None else covered) * judged,
         }
 
 

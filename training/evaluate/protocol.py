@@ -13,7 +13,7 @@ from training.als import AlsConfig, fit_als
 from training.blend import Blend
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import METRICS, bootstrap_means, catalogue_coverage, interval, user_metrics
-from training.evaluate.rivals import MODELS, TARGETS, Rivals
+from training.evaluate.rivals import MODELS, TARGETS, Rivals, Shown
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
 from training.history import Rows, pair_history
 from training.interactions import InteractionsConfig, build_interactions
@@ -138,7 +138,7 @@ def _orders(purchases: pl.LazyFrame, split: Split, n_users: int) -> NDArray[np.i
 
 
 def _judge(
-    lists: dict[tuple[str, str], Lists],
+    shown_by: dict[tuple[str, str], Shown],
     targets: dict[str, Relevance],
     by_user: dict[str, NDArray[np.bool_]],
     by_item: dict[str, NDArray[np.bool_]],
@@ -151,14 +151,14 @@ def _judge(
     coverage: list[dict[str, object]] = []
     for target in TARGETS:
         for model in MODELS:
-            shown = lists[model, target]
-            whole = user_metrics(shown, targets[target])
+            shown, covered = shown_by[model, target].lists, shown_by[model, target].covered
+            whole = user_metrics(shown, targets[target], covered)
             segments = {"all": whole}
             for name, members in by_user.items():
                 segments[name] = {m: np.where(members, values, np.nan) for m, values in whole.items()}
             for name, chosen in by_item.items():
                 part = targets[target].where(chosen[targets[target].items])
-                segments[name] = user_metrics(shown, part)
+                segments[name] = user_metrics(shown, part, covered)
             for segment, measured in segments.items():
                 names += [(model, target, segment, metric) for metric in METRICS]
                 columns += [measured[metric] for metric in METRICS]

@@ -20,6 +20,19 @@ FILTER_BLOCK_USERS = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What one model shows.
+
+    Attributes:
+        lists: `(n_users, k)` int32 item rows, best first, padded with -1.
+        covered: `(n_users,)` bool, whether the model itself has an item for the shopper.
+    """
+
+    lists: Lists
+    covered: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
 class Rivals:
     """Everything the lists are made from, for the judged shoppers only, known before the test period.
 
@@ -39,25 +52,27 @@ class Rivals:
         chosen = AlsModel(model.user_factors[users], model.item_factors, model.losses)
         return cls(history.of_users(users), chosen, blend)
 
-    def lists(self, k: int, ranking: RankingConfig) -> dict[tuple[str, str], Lists]:
-        """Returns the `(n_users, k)` lists of every model for every target, padded with -1.
+    def lists(self, k: int, ranking: RankingConfig) -> dict[tuple[str, str], Shown]:
+        """Returns what every model shows for every target.
 
         For the target "never_bought" every model leaves out what the shopper had bought, as the server does
-        on request.  A served list that is too short is filled up with bestsellers, as the server does.
+        on request.  A served list that is too short is filled up with bestsellers, as the server does; it
+        covers a shopper only where at least one of its items was chosen for that shopper.
         """
         known = self.history.keys
         nothing = np.empty(0, np.int64)
-        lists: dict[tuple[str, str], Lists] = {}
+        shown: dict[tuple[str, str], Shown] = {}
         served = self._served(ranking)
         for target, left_out in (("all", nothing), ("never_bought", known)):
             bestsellers = self._bestsellers(k, left_out)
-            lists["bestsellers", target] = bestsellers
-            lists["own_frequency", target] = self._own_frequency(k, nothing_left=target == "never_bought")
-            lists["als", target] = self._als(k, without_bought=target == "never_bought")
-            lists["served", target] = fill_up(
-                first_allowed(served, k, left_out, self.history.n_items), bestsellers
-            )
-        return lists
+            own_frequency = self._own_frequency(k, nothing_left=target == "never_bought")
+            chosen = first_allowed(served, k, left_out, self.history.n_items)
+            shown["bestsellers", target] = Shown(bestsellers, holds_any(bestsellers))
+            shown["own_frequency", target] = Shown(own_frequency, holds_any(own_frequency))
+            als = self._als(k, without_bought=target == "never_bought")
+            shown["als", target] = Shown(als, holds_any(als))
+            shown["served", target] = Shown(fill_up(chosen, bestsellers), holds_any(chosen))
+        return shown
 
     def _bestsellers(self, k: int, left_out: NDArray[np.int64]) -> Lists:
         longest = k + int(np.diff(self.history.indptr).max(initial=0)) if left_out.size else k
@@ -125,6 +140,12 @@ def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: in
         inside, column = np.nonzero(allowed & (rank < k))
         kept[start + inside, rank[inside, column]] = block[inside, column]
     return kept
+
+
+def holds_any(lists: Lists) -> NDArray[np.bool_]:
+    """Returns for each list whether it holds an item."""
+    held: NDArray[np.bool_] = (lists != NO_ITEM).any(axis=1)
+    return held
 
 
 def fill_up(lists: Lists, fallback: Lists) -> Lists:
