@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import msgspec
 
@@ -17,6 +19,8 @@ from recsvc.config import ServingConfig
 @pass_door
 def serve(door: Door, host: str | None, port: int | None) -> None:
     """Answer calls from the published snapshot."""
+    # grpc's own lines on stderr would stand between the log's JSON lines; what they say reaches us as errors.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from recsvc.log import start_logging
     from recsvc.server import Server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -30,6 +31,9 @@ __all__ = [
     "score_picks",
 ]
 
+#: Whole-shop picks are at most one in so many of the items that sold in the base window.
+SHOP_SHARE = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -42,6 +46,8 @@ class Candidates:
         realised: float64, revenue in the horizon.
         scores: method -> float64; picks are its greatest values.
         parts: score component -> float64, what the selection's score is made of.
+        shop_most: most items that may be picked in the whole shop; picking most of what there is would make
+            any method look right, a random one too.
     """
 
     item_ids: NDArray[np.object_]
@@ -50,6 +56,7 @@ class Candidates:
     realised: Floats
     scores: dict[str, Floats]
     parts: dict[str, Floats] = field(default_factory=dict)
+    shop_most: int = sys.maxsize
 
 
 def backtest_origins(tables: Tables, config: BacktestConfig) -> list[date]:
@@ -124,6 +131,7 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
             "oracle": column("realised"),
         },
         parts=parts,
+        shop_most=max(1, int(alive.sum()) // SHOP_SHARE),
     )
 
 
@@ -138,7 +146,8 @@ def score_picks(candidates: Candidates, config: BacktestConfig) -> list[dict[str
     """Returns scope x method x metric rows of one origin.
 
     precision is the share of the picks that are among the truly best as many (the oracle's picks);
-    capture is the picks' realised revenue over the oracle's. Scope shop picks `top_k` items; scope
+    capture is the picks' realised revenue over the oracle's. Scope shop picks `top_k` items, but no more than
+    one in `SHOP_SHARE` of those that sold in the base window; scope
     category picks `category_top_k` in every eligible category, all of them counted together. Ties: item
     id up.
     """
@@ -169,7 +178,7 @@ def pick(candidates: Candidates, scores: Floats, scope: str, config: BacktestCon
     """Returns the positions of a scope's picks: the greatest scores, ties by item id up."""
     order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
     if scope == "shop":
-        return order[: config.top_k]
+        return order[: min(config.top_k, candidates.shop_most)]
     order = order[candidates.eligible[order]]
     group = candidates.group[order]
     by_group = np.argsort(group, kind="stable")

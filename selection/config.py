@@ -112,7 +112,7 @@ class ActionsConfig(RoomConfig, frozen=True):
 class BacktestConfig(RoomConfig, frozen=True):
     """`[selection.backtest]`: how past selections are scored against what was really sold."""
 
-    # How many items are picked in the whole shop; 1 or more.
+    # How many items are picked in the whole shop, at most a tenth of those that sell; 1 or more.
     top_k: PositiveInt = 50
     # How many are picked in each category; 1 or more.
     category_top_k: PositiveInt = 3

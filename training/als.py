@@ -7,7 +7,7 @@ shoppers nor items that everybody buys own the factors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,6 +148,16 @@ def mean_confidence(confidence: sparse.csr_matrix[np.float32]) -> float:
     return float(confidence.data.sum(dtype=np.float64)) / vectors
 
 
+def convergence(losses: Sequence[float]) -> str:
+    """Returns in words how far the loss came down and whether it still falls."""
+    if not losses:
+        return "nothing to fit"
+    said = f"loss {losses[0]:.6g} -> {losses[-1]:.6g} in {len(losses)} sweeps"
+    return (
+        said if len(losses) < 2 else f"{said}; the last one changed it by {losses[-1] / losses[-2] - 1:+.2%}"
+    )
+
+
 def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
     """Returns the stage that fits the model on everything before the run's `as_of`."""
 
@@ -171,9 +181,7 @@ def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
             "losses": list(model.losses),
         }
         ctx.target("als.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
-        ctx.console.print(
-            "   loss by sweep: " + " ".join(f"{loss:.6g}" for loss in model.losses), style="dim"
-        )
+        ctx.console.print(f"   {convergence(model.losses)}", style="dim")
         return summary
 
     return Stage(

@@ -196,3 +196,16 @@ def test_tuning_finds_the_component_that_knows():
     tuned = tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1))
     assert max(COMPONENTS, key=lambda name: getattr(tuned, name)) == "sales"
     assert tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1)) == tuned
+
+
+def test_no_more_than_a_tenth_of_what_sells_is_picked_in_a_small_shop() -> None:
+    scores = np.arange(60.0)
+    part = Candidates(
+        item_ids=np.array([f"i{at:02}" for at in range(60)], object),
+        group=np.zeros(60, np.int64),
+        eligible=np.ones(60, bool),
+        realised=scores,
+        scores={"oracle": scores},
+        shop_most=6,
+    )
+    assert pick(part, scores, "shop", BacktestConfig()).tolist() == [59, 58, 57, 56, 55, 54]
