@@ -153,9 +153,9 @@ def convergence(losses: Sequence[float]) -> str:
     if not losses:
         return "nothing to fit"
     said = f"loss {losses[0]:.6g} -> {losses[-1]:.6g} in {len(losses)} sweeps"
-    return (
-        said if len(losses) < 2 else f"{said}; the last one changed it by {losses[-1] / losses[-2] - 1:+.2%}"
-    )
+    if len(losses) > 1 and losses[-2]:
+        said += f"; the last one changed it by {losses[-1] / losses[-2] - 1:+.2%}"
+    return said
 
 
 def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:

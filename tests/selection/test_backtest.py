@@ -12,6 +12,7 @@ from selection.backtest import (
     Candidates,
     backtest_origins,
     candidates_at,
+    pick,
     print_backtest,
     realised_revenue,
     run_backtest,
