@@ -144,7 +144,7 @@ def test_two_jobs_in_one_home_do_not_mix(tmp_path: Path) -> None:
     import fcntl
 
     config = imported(tmp_path, Shop(users=2, items=2, days=2))
-    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs").mkdir(exist_ok=True)
     with (tmp_path / "runs" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another job is at work"):
