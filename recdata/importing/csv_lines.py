@@ -214,12 +214,13 @@ def _sound_part(block: NDArray[np.uint8], separator: int, quote: int, fields: in
     if (counts != fields).any() or empty.any():
         return -1, fields
     quotes = quotes[quotes < used]
-    before = block[
-        quotes[0::2] - 1
-    ]  # of a quote at 0 this is the block's last byte, so it is looked at apart
+    # Of a quote at 0 the byte before is the block's last one, so it is looked at apart.
+    before = block[quotes[0::2] - 1]
     after = block[quotes[1::2] + 1]
     opened = np.isin(before, [separator, LINE_FEED, quote]) | (quotes[0::2] == 0)
-    closed = np.isin(after, [separator, LINE_FEED, RETURN, quote])
+    closed = np.isin(after, [separator, LINE_FEED, quote])
+    # A return ends a line only before a line feed; every record here ends with one, so there is a next byte.
+    closed |= (after == RETURN) & (block[np.minimum(quotes[1::2] + 2, used - 1)] == LINE_FEED)
     return (used if opened.all() and closed.all() else -1), fields
 
 

@@ -147,6 +147,7 @@ def test_a_quote_in_any_one_line_of_many_is_found_in_every_block(tmp_path: Path,
 @given(st.text(alphabet='a1,"\n\r长', max_size=30), st.integers(0, 10**6))
 @example('1,""\n"",2\n', 0)
 @example('"\n",1\n', 0)
+@example('""\r1,', 0)
 def test_no_text_stops_the_reading_and_sound_lines_are_read_the_same_either_way(
     tmp_path_factory: pytest.TempPathFactory, body: str, seed: int
 ) -> None:

@@ -87,7 +87,7 @@ def _holiday_frame(task: SeriesTask, first: date) -> pd.DataFrame | None:
     import pandas as pd
 
     # A holiday that the history has not seen has no effect to learn, only a prior to pay for.
-    origin = np.datetime64(task.start) + len(task.values)
+    origin = np.datetime64(task.start) + np.timedelta64(len(task.values), "D")
     seen = {name for day, name in task.holidays if day >= first and np.datetime64(day) < origin}
     rows = [(day, name) for day, name in task.holidays if name in seen and day >= first]
     if not rows:
