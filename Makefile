@@ -48,7 +48,7 @@ bench: $(STAMP) ## Measure the cost of Recommend against a no-op RPC
 	$(BIN)/python benchmarks/recommend_cost.py
 
 lock: $(STAMP) ## Resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--all-extras --no-header --no-annotate --upgrade pyproject.toml -o requirements.lock
 
 clean: ## Delete the environment and everything the demo wrote

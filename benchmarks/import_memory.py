@@ -1,6 +1,6 @@
 """Measures importing a large event table: seconds and peak memory, as gzipped CSV and as Parquet.
 
-    python benchmarks/import_memory.py [--events 20000000] [--folder /tmp/import-bench]
+    python benchmarks/import_memory.py [--events 20000000] [--folder FOLDER]
 
 Makes the events itself (100,000 items, 1,000,000 users, one event in a thousand bad) and deletes all at the
 end. Each import runs in a process of its own, so that its peak resident memory is its own. Writes
@@ -16,6 +16,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,23 +42,26 @@ def main() -> None:
     """Makes the data, runs both imports, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000_000)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/import-bench"))  # noqa: S108 (deleted again)
+    parser.add_argument(
+        "--folder", type=Path, help="where the data are made, then deleted"
+    )
     parser.add_argument("--import-only", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.import_only is not None:
         print(json.dumps(run_import(arguments.import_only)))
         return
+    folder = arguments.folder or Path(tempfile.mkdtemp())
     results = {}
     try:
         for kind in ("csv.gz", "parquet"):
-            source = arguments.folder / kind / "source"
+            source = folder / kind / "source"
             size = make_source(source, kind, arguments.events)
             command = [sys.executable, __file__, "--import-only", str(source)]
             output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             results[kind] = json.loads(output.splitlines()[-1]) | {"source_mb": round(size / 1e6, 1)}
-            shutil.rmtree(arguments.folder / kind)
+            shutil.rmtree(folder / kind)
     finally:
-        shutil.rmtree(arguments.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"events": arguments.events, "results": results}, indent=2) + "\n")
     table = Table(title=f"Import of {arguments.events:,} events")

@@ -38,7 +38,7 @@ pass_door = click.make_pass_decorator(Door)
     default=Path("var"),
     show_default=True,
     envvar="RECSVC_HOME",
-    help="Folder that holds tables, runs, snapshots and the live store.",
+    help="Folder that holds tables, runs and snapshots.",
 )
 @click.option(
     "--config",

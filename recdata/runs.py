@@ -202,7 +202,7 @@ class RunFolder:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
         started = time.monotonic()
-        with PeakMemory() as memory, _progress(self.console, label) as progress:
+        with PeakMemory() as memory, job_progress(self.console, label) as progress:
             summary = stage.work(StageContext(self, scratch, progress, self.console))
         seconds = time.monotonic() - started
         outputs = {name: self._move(scratch / name, stage.name) for name in stage.outputs}
@@ -299,7 +299,8 @@ def alone(home: Path) -> Iterator[None]:
         yield
 
 
-def _progress(console: Console, label: str) -> Progress:
+def job_progress(console: Console, label: str) -> Progress:
+    """Returns a progress display that ends without a trace; nothing where there is no terminal."""
     columns = (
         TextColumn(label),
         TextColumn("{task.description}"),

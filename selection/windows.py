@@ -46,19 +46,18 @@ def sales_windows(sales: pl.DataFrame, origin: date, config: FeaturesConfig, hor
     # What was sent back at a higher price than it was sold for can leave units with money below zero.
     paid = sold & (pl.col("revenue") >= 0)
     lately = paid & _since(origin, 90)
-    return sales.group_by("item_row").agg(
-        *(
-            pl.when(window).then(column).otherwise(0).sum().cast(pl.Float64).alias(f"{name}_{label}")
-            for name, column in columns.items()
-            for label, window in windows.items()
-        ),
-        pl.when(season).then("orders").otherwise(0).sum().cast(pl.Float64).alias("season_orders"),
-        pl.col("orders").sum().cast(pl.Float64).alias("yearly_orders"),
-        pl.coalesce(
-            (pl.col("revenue") / pl.col("quantity")).filter(lately).median(),
-            (pl.col("revenue") / pl.col("quantity")).filter(paid).median(),
-        ).alias("sold_price"),
+    parts = {
+        f"{name}_{label}": pl.when(window).then(column).otherwise(0)
+        for name, column in columns.items()
+        for label, window in windows.items()
+    }
+    parts |= {"season_orders": pl.when(season).then("orders").otherwise(0), "yearly_orders": pl.col("orders")}
+    sums = group_sums(sales.select("item_row", **parts), ["item_row"], list(parts))
+    price = pl.col("revenue") / pl.col("quantity")
+    prices = sales.group_by("item_row").agg(
+        sold_price=pl.coalesce(price.filter(lately).median(), price.filter(paid).median())
     )
+    return sums.join(prices, on="item_row", maintain_order="left")
 
 
 def distinct_buyers(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:

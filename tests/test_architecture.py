@@ -24,7 +24,13 @@ ONLY_IN = {
     "google": {"recsvc"},
     "polars": {"recdata", "training", "selection"},
 }
-OFFLINE_FLOOR = {"recdata.artefacts", "recdata.tables", "recdata.importing", "recdata.demo_source"}
+OFFLINE_FLOOR = {
+    "recdata.artefacts",
+    "recdata.tables",
+    "recdata.sums",
+    "recdata.importing",
+    "recdata.demo_source",
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -53,7 +53,7 @@ def nightly_stages(config: NightlyConfig) -> list[Stage]:
         similar_stage(training.similar),
         popularity_stage(training.popularity),
         ranking_stage(training.interactions, training.als, training.ranking),
-        forecast_stage(training.forecast, data),
+        forecast_stage(training.forecast),
         evaluate_stage(training.interactions, training.als, training.ranking, training.evaluate),
         select_stage(selection, data),
         backtest_stage(selection),

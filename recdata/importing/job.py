@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recdata.config import DataConfig
 from recdata.errors import ConfigError, RejectShareError, TableError
@@ -21,7 +20,7 @@ from recdata.importing.mapping import Mapping, load_mapping
 from recdata.importing.report import FileRecord, ImportReport, TableReport, load_report, save_report
 from recdata.importing.sources import SourceFile, disk_full, find_sources
 from recdata.importing.table_import import UNKNOWN_CATEGORY, TableImport
-from recdata.runs import alone, digest_file, is_disk_full
+from recdata.runs import alone, digest_file, is_disk_full, job_progress
 from recdata.tables import ITEMS, REQUIRED_TABLES, TABLES
 
 #: Raise it when an import of the same files gives other tables than before.
@@ -126,16 +125,9 @@ def _import_all(
     now: datetime,
     console: Console,
 ) -> dict[str, TableReport]:
-    columns = (
-        TextColumn("import"),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     reports: dict[str, TableReport] = {}
     known: pl.Series | None = None
-    with Progress(*columns, console=console, transient=True) as progress:
+    with job_progress(console, "import") as progress:
         task = progress.add_task("tables", total=len(sources))
         for name, files in sources.items():
             progress.update(task, description=f"{name} ({len(files)} files)" if len(files) > 1 else name)

@@ -12,7 +12,6 @@ from polars.testing import assert_frame_equal
 from rich.console import Console
 
 from recdata.artefacts import DAILY_SALES, ITEMS, PROMOTED_DAYS, read_artefact, write_artefact
-from recdata.config import DataConfig
 from recdata.runs import RunFolder
 from training.forecast import ForecastConfig, forecast_stage
 
@@ -85,7 +84,7 @@ def shop(
 def forecast(
     run: RunFolder, config: ForecastConfig = SMALL
 ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, object]]:
-    record = run.execute([forecast_stage(config, DataConfig())])[0]
+    record = run.execute([forecast_stage(config)])[0]
     daily = read_artefact(run.path / "forecast_daily.parquet", "forecast_daily")
     totals = read_artefact(run.path / "forecast_totals.parquet", "forecast_totals")
     for frame in (daily, totals):

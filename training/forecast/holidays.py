@@ -30,7 +30,8 @@ def recurring_holidays(country: str, first: date, last: date) -> tuple[tuple[dat
         calendar = holidays.country_holidays(country, years=years, language="en_US")
     except NotImplementedError as error:
         raise ConfigError(
-            f"training.forecast.country = {country!r}: no such country; use an ISO 3166 code or "
+            f"training.forecast.country = {country!r}: no such country; use an ISO 3166 code such as CN, or "
+            'leave it "" for none'
         ) from error
     named = [(day, name) for day in calendar for name in calendar.get_list(day)]
     named = [(day, name) for day, name in named if not any(mark in name.lower() for mark in ONE_OFF_MARKS)]

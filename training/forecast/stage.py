@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from recdata.artefacts import read_artefact, scan_artefact, write_artefact
-from recdata.config import DataConfig
 from recdata.runs import Stage, StageContext
 from training.forecast.accuracy import measure_accuracy
 from training.forecast.assemble import assemble
@@ -35,14 +34,8 @@ VERSION = 1
 GRACE_SECONDS = 10.0
 
 
-def forecast_stage(config: ForecastConfig, data: DataConfig) -> Stage:
-    """Returns the stage that forecasts demand at `as_of` and at the past origins.
-
-    Args:
-        config: which series, methods and origins.
-        data: days in the artefacts are business days already, so nothing of it decides the outcome.
-    """
-    del data
+def forecast_stage(config: ForecastConfig) -> Stage:
+    """Returns the stage that forecasts demand at `as_of` and at the past origins."""
 
     def work(context: StageContext) -> Mapping[str, object]:
         history = load_history(
