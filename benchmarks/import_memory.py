@@ -42,9 +42,7 @@ def main() -> None:
     """Makes the data, runs both imports, prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000_000)
-    parser.add_argument(
-        "--folder", type=Path, help="where the data are made, then deleted"
-    )
+    parser.add_argument("--folder", type=Path, help="where the data are made, then deleted")
     parser.add_argument("--import-only", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.import_only is not None:
