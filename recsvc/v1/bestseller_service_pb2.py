@@ -26,21 +26,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from recsvc.v1 import common_pb2 as recsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"recsvc/v1/bestseller_service.proto\x12\trecsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16recsvc/v1/common.proto\"\xed\x01\n\x16ListBestsellersRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.recsvc.v1.BestsellerKind\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12%\n\x08language\x18\x08 \x01(\x0e\x32\x13.recsvc.v1.Language\"\xaa\x01\n\x17ListBestsellersResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.Bestseller\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\nBestseller\x12*\n\x0branked_item\x18\x01 \x01(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x0e\n\x06\x62uyers\x18\x02 \x01(\x05*\x82\x01\n\x0e\x42\x65stsellerKind\x12\x1f\n\x1b\x42\x45STSELLER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x45STSELLER_KIND_BEST\x10\x01\x12\x1c\n\x18\x42\x45STSELLER_KIND_TRENDING\x10\x02\x12\x17\n\x13\x42\x45STSELLER_KIND_NEW\x10\x03\x32m\n\x11\x42\x65stsellerService\x12X\n\x0fListBestsellers\x12!.recsvc.v1.ListBestsellersRequest\x1a\".recsvc.v1.ListBestsellersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"recsvc/v1/bestseller_service.proto\x12\trecsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x16recsvc/v1/common.proto\"\xbc\x02\n\x16ListBestsellersRequest\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.recsvc.v1.BestsellerKind\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12%\n\x08language\x18\x08 \x01(\x0e\x32\x13.recsvc.v1.Language\x12%\n\x06\x66ilter\x18\t \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12\x11\n\tplacement\x18\n \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x0b \x01(\t\"\xaa\x01\n\x17ListBestsellersResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.Bestseller\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\x12)\n\x06window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\nBestseller\x12*\n\x0branked_item\x18\x01 \x01(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x0e\n\x06\x62uyers\x18\x02 \x01(\x05*\x82\x01\n\x0e\x42\x65stsellerKind\x12\x1f\n\x1b\x42\x45STSELLER_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42\x45STSELLER_KIND_BEST\x10\x01\x12\x1c\n\x18\x42\x45STSELLER_KIND_TRENDING\x10\x02\x12\x17\n\x13\x42\x45STSELLER_KIND_NEW\x10\x03\x32m\n\x11\x42\x65stsellerService\x12X\n\x0fListBestsellers\x12!.recsvc.v1.ListBestsellersRequest\x1a\".recsvc.v1.ListBestsellersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recsvc.v1.bestseller_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BESTSELLERKIND']._serialized_start=593
-  _globals['_BESTSELLERKIND']._serialized_end=723
+  _globals['_BESTSELLERKIND']._serialized_start=672
+  _globals['_BESTSELLERKIND']._serialized_end=802
   _globals['_LISTBESTSELLERSREQUEST']._serialized_start=106
-  _globals['_LISTBESTSELLERSREQUEST']._serialized_end=343
-  _globals['_LISTBESTSELLERSRESPONSE']._serialized_start=346
-  _globals['_LISTBESTSELLERSRESPONSE']._serialized_end=516
-  _globals['_BESTSELLER']._serialized_start=518
-  _globals['_BESTSELLER']._serialized_end=590
-  _globals['_BESTSELLERSERVICE']._serialized_start=725
-  _globals['_BESTSELLERSERVICE']._serialized_end=834
+  _globals['_LISTBESTSELLERSREQUEST']._serialized_end=422
+  _globals['_LISTBESTSELLERSRESPONSE']._serialized_start=425
+  _globals['_LISTBESTSELLERSRESPONSE']._serialized_end=595
+  _globals['_BESTSELLER']._serialized_start=597
+  _globals['_BESTSELLER']._serialized_end=669
+  _globals['_BESTSELLERSERVICE']._serialized_start=804
+  _globals['_BESTSELLERSERVICE']._serialized_end=913
 # @@protoc_insertion_point(module_scope)

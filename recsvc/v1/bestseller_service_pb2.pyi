@@ -63,6 +63,9 @@ class ListBestsellersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     kind: Global___BestsellerKind.ValueType
     """Which order is asked for."""
     category: _builtins.str
@@ -79,9 +82,19 @@ class ListBestsellersRequest(_message.Message):
     """
     language: _common_pb2.Language.ValueType
     """The language of the reasons."""
+    placement: _builtins.str
+    """Where on the site the list is shown; rules may be bound to it. Empty means nowhere named."""
+    snapshot_id: _builtins.str
+    """The snapshot to answer from, one that is still mapped. Empty means the one that serves."""
     @_builtins.property
     def window(self) -> _duration_pb2.Duration:
         """How far back sales count, in whole days up to the snapshot's day. Absent or 0 means the longest window there is."""
+
+    @_builtins.property
+    def filter(self) -> _common_pb2.ItemFilter:
+        """Which items may be in the answer, beside `category`. Conditions on the shopper are ignored. Absent means all that
+        can be sold.
+        """
 
     def __init__(
         self,
@@ -94,10 +107,13 @@ class ListBestsellersRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         language: _common_pb2.Language.ValueType = ...,
+        filter: _common_pb2.ItemFilter | None = ...,
+        placement: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channel", b"channel", "kind", b"kind", "language", b"language", "page_size", b"page_size", "page_token", b"page_token", "region", b"region", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "channel", b"channel", "filter", b"filter", "kind", b"kind", "language", b"language", "page_size", b"page_size", "page_token", b"page_token", "placement", b"placement", "region", b"region", "snapshot_id", b"snapshot_id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,34 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16recsvc/v1/common.proto\x12\trecsvc.v1\x1a\x17google/type/money.proto\"j\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12!\n\x05price\x18\x05 \x01(\x0b\x32\x12.google.type.Money\"\x84\x01\n\nRankedItem\x12\x1d\n\x04item\x18\x01 \x01(\x0b\x32\x0f.recsvc.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x02\x12%\n\x06source\x18\x03 \x01(\x0e\x32\x15.recsvc.v1.SourceType\x12!\n\x06reason\x18\x04 \x01(\x0b\x32\x11.recsvc.v1.Reason\";\n\x06Reason\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.recsvc.v1.ReasonCode\x12\x0c\n\x04text\x18\x02 \x01(\t\"8\n\nItemFilter\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x18\n\x10\x65xclude_item_ids\x18\x02 \x03(\t\"|\n\nAnswerInfo\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12,\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x16.recsvc.v1.Degradation\"K\n\x0b\x44\x65gradation\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.recsvc.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\xdf\x01\n\nSourceType\x12\x1b\n\x17SOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SOURCE_TYPE_COLLABORATIVE\x10\x01\x12\x16\n\x12SOURCE_TYPE_REPEAT\x10\x02\x12\x17\n\x13SOURCE_TYPE_SIMILAR\x10\x03\x12\x1a\n\x16SOURCE_TYPE_BESTSELLER\x10\x04\x12\x18\n\x14SOURCE_TYPE_TRENDING\x10\x05\x12\x19\n\x15SOURCE_TYPE_CATALOGUE\x10\x06\x12\x13\n\x0fSOURCE_TYPE_NEW\x10\x07*\xf9\x01\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12 \n\x1cREASON_CODE_SIMILAR_SHOPPERS\x10\x01\x12\x1d\n\x19REASON_CODE_BOUGHT_BEFORE\x10\x02\x12\x1c\n\x18REASON_CODE_SIMILAR_ITEM\x10\x03\x12\x1a\n\x16REASON_CODE_BESTSELLER\x10\x04\x12\x18\n\x14REASON_CODE_TRENDING\x10\x05\x12\x1c\n\x18REASON_CODE_IN_CATALOGUE\x10\x06\x12\x1b\n\x17REASON_CODE_NEW_ARRIVAL\x10\x07*\xda\x01\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12#\n\x1f\x44\x45GRADATION_REASON_UNKNOWN_USER\x10\x01\x12*\n&DEGRADATION_REASON_NO_LIST_FOR_SEGMENT\x10\x02\x12\'\n#DEGRADATION_REASON_UNKNOWN_CATEGORY\x10\x03\x12\'\n#DEGRADATION_REASON_TOO_FEW_PERSONAL\x10\x04*F\n\x08Language\x12\x18\n\x14LANGUAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLANGUAGE_ZH\x10\x01\x12\x0f\n\x0bLANGUAGE_EN\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16recsvc/v1/common.proto\x12\trecsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/type/money.proto\"j\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x03 \x01(\t\x12\r\n\x05\x62rand\x18\x04 \x01(\t\x12!\n\x05price\x18\x05 \x01(\x0b\x32\x12.google.type.Money\"\x84\x01\n\nRankedItem\x12\x1d\n\x04item\x18\x01 \x01(\x0b\x32\x0f.recsvc.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x02\x12%\n\x06source\x18\x03 \x01(\x0e\x32\x15.recsvc.v1.SourceType\x12!\n\x06reason\x18\x04 \x01(\x0b\x32\x11.recsvc.v1.Reason\"r\n\x06Reason\x12#\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x15.recsvc.v1.ReasonCode\x12\x0c\n\x04text\x18\x02 \x01(\t\x12$\n\x05items\x18\x03 \x03(\x0b\x32\x15.recsvc.v1.ReasonItem\x12\x0f\n\x07rule_id\x18\x04 \x01(\t\",\n\nReasonItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x02\"\x8c\x03\n\nItemFilter\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x18\n\x10\x65xclude_item_ids\x18\x02 \x03(\t\x12\x0e\n\x06\x62rands\x18\x03 \x03(\t\x12%\n\tmin_price\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12%\n\tmax_price\x18\x05 \x01(\x0b\x32\x12.google.type.Money\x12\x17\n\x0fsold_in_channel\x18\x06 \x01(\t\x12\x16\n\x0esold_in_region\x18\x07 \x01(\t\x12\x1c\n\x14include_out_of_stock\x18\x08 \x01(\x08\x12\x31\n\nattributes\x18\t \x03(\x0b\x32\x1d.recsvc.v1.AttributeCondition\x12\x18\n\x10include_item_ids\x18\n \x03(\t\x12\x37\n\x14not_purchased_within\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x17\x65xclude_seen_in_session\x18\x0c \x01(\x08\"2\n\x12\x41ttributeCondition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"|\n\nAnswerInfo\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65graded\x18\x03 \x01(\x08\x12,\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x16.recsvc.v1.Degradation\"K\n\x0b\x44\x65gradation\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.recsvc.v1.DegradationReason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t*\xaf\x02\n\nSourceType\x12\x1b\n\x17SOURCE_TYPE_UNSPECIFIED\x10\x00\x12\x1d\n\x19SOURCE_TYPE_COLLABORATIVE\x10\x01\x12\x16\n\x12SOURCE_TYPE_REPEAT\x10\x02\x12\x17\n\x13SOURCE_TYPE_SIMILAR\x10\x03\x12\x1a\n\x16SOURCE_TYPE_BESTSELLER\x10\x04\x12\x18\n\x14SOURCE_TYPE_TRENDING\x10\x05\x12\x19\n\x15SOURCE_TYPE_CATALOGUE\x10\x06\x12\x13\n\x0fSOURCE_TYPE_NEW\x10\x07\x12\x1f\n\x1bSOURCE_TYPE_BOUGHT_TOGETHER\x10\x08\x12\x14\n\x10SOURCE_TYPE_RULE\x10\t\x12\x17\n\x13SOURCE_TYPE_SEGMENT\x10\n*\xa9\x03\n\nReasonCode\x12\x1b\n\x17REASON_CODE_UNSPECIFIED\x10\x00\x12 \n\x1cREASON_CODE_SIMILAR_SHOPPERS\x10\x01\x12\x1d\n\x19REASON_CODE_BOUGHT_BEFORE\x10\x02\x12\x1c\n\x18REASON_CODE_SIMILAR_ITEM\x10\x03\x12\x1a\n\x16REASON_CODE_BESTSELLER\x10\x04\x12\x18\n\x14REASON_CODE_TRENDING\x10\x05\x12\x1c\n\x18REASON_CODE_IN_CATALOGUE\x10\x06\x12\x1b\n\x17REASON_CODE_NEW_ARRIVAL\x10\x07\x12\"\n\x1eREASON_CODE_BECAUSE_YOU_BOUGHT\x10\x08\x12\"\n\x1eREASON_CODE_BECAUSE_YOU_VIEWED\x10\t\x12\x1f\n\x1bREASON_CODE_BOUGHT_TOGETHER\x10\n\x12\x1e\n\x1aREASON_CODE_PICKED_BY_SHOP\x10\x0b\x12%\n!REASON_CODE_BESTSELLER_IN_SEGMENT\x10\x0c*\xd7\x02\n\x11\x44\x65gradationReason\x12\"\n\x1e\x44\x45GRADATION_REASON_UNSPECIFIED\x10\x00\x12#\n\x1f\x44\x45GRADATION_REASON_UNKNOWN_USER\x10\x01\x12*\n&DEGRADATION_REASON_NO_LIST_FOR_SEGMENT\x10\x02\x12\'\n#DEGRADATION_REASON_UNKNOWN_CATEGORY\x10\x03\x12\'\n#DEGRADATION_REASON_TOO_FEW_PERSONAL\x10\x04\x12-\n)DEGRADATION_REASON_LIVE_STORE_UNAVAILABLE\x10\x05\x12\x1f\n\x1b\x44\x45GRADATION_REASON_DEADLINE\x10\x06\x12+\n\'DEGRADATION_REASON_UNKNOWN_CONTEXT_ITEM\x10\x07*F\n\x08Language\x12\x18\n\x14LANGUAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLANGUAGE_ZH\x10\x01\x12\x0f\n\x0bLANGUAGE_EN\x10\x02*V\n\nReasonView\x12\x1b\n\x17REASON_VIEW_UNSPECIFIED\x10\x00\x12\x15\n\x11REASON_VIEW_BASIC\x10\x01\x12\x14\n\x10REASON_VIEW_FULL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recsvc.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SOURCETYPE']._serialized_start=628
-  _globals['_SOURCETYPE']._serialized_end=851
-  _globals['_REASONCODE']._serialized_start=854
-  _globals['_REASONCODE']._serialized_end=1103
-  _globals['_DEGRADATIONREASON']._serialized_start=1106
-  _globals['_DEGRADATIONREASON']._serialized_end=1324
-  _globals['_LANGUAGE']._serialized_start=1326
-  _globals['_LANGUAGE']._serialized_end=1396
-  _globals['_ITEM']._serialized_start=62
-  _globals['_ITEM']._serialized_end=168
-  _globals['_RANKEDITEM']._serialized_start=171
-  _globals['_RANKEDITEM']._serialized_end=303
-  _globals['_REASON']._serialized_start=305
-  _globals['_REASON']._serialized_end=364
-  _globals['_ITEMFILTER']._serialized_start=366
-  _globals['_ITEMFILTER']._serialized_end=422
-  _globals['_ANSWERINFO']._serialized_start=424
-  _globals['_ANSWERINFO']._serialized_end=548
-  _globals['_DEGRADATION']._serialized_start=550
-  _globals['_DEGRADATION']._serialized_end=625
+  _globals['_SOURCETYPE']._serialized_start=1154
+  _globals['_SOURCETYPE']._serialized_end=1457
+  _globals['_REASONCODE']._serialized_start=1460
+  _globals['_REASONCODE']._serialized_end=1885
+  _globals['_DEGRADATIONREASON']._serialized_start=1888
+  _globals['_DEGRADATIONREASON']._serialized_end=2231
+  _globals['_LANGUAGE']._serialized_start=2233
+  _globals['_LANGUAGE']._serialized_end=2303
+  _globals['_REASONVIEW']._serialized_start=2305
+  _globals['_REASONVIEW']._serialized_end=2391
+  _globals['_ITEM']._serialized_start=94
+  _globals['_ITEM']._serialized_end=200
+  _globals['_RANKEDITEM']._serialized_start=203
+  _globals['_RANKEDITEM']._serialized_end=335
+  _globals['_REASON']._serialized_start=337
+  _globals['_REASON']._serialized_end=451
+  _globals['_REASONITEM']._serialized_start=453
+  _globals['_REASONITEM']._serialized_end=497
+  _globals['_ITEMFILTER']._serialized_start=500
+  _globals['_ITEMFILTER']._serialized_end=896
+  _globals['_ATTRIBUTECONDITION']._serialized_start=898
+  _globals['_ATTRIBUTECONDITION']._serialized_end=948
+  _globals['_ANSWERINFO']._serialized_start=950
+  _globals['_ANSWERINFO']._serialized_end=1074
+  _globals['_DEGRADATION']._serialized_start=1076
+  _globals['_DEGRADATION']._serialized_end=1151
 # @@protoc_insertion_point(module_scope)

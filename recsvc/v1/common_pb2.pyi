@@ -5,6 +5,7 @@ What the services of this package share: items, ranked items, and what every ans
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -35,13 +36,19 @@ class _SourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SourceType
     SOURCE_TYPE_SIMILAR: _SourceType.ValueType  # 3
     """Items that are bought by the same shoppers as a given item."""
     SOURCE_TYPE_BESTSELLER: _SourceType.ValueType  # 4
-    """What sells best in the segment."""
+    """What sells best in the whole shop; in ListBestsellers, in the segment asked for."""
     SOURCE_TYPE_TRENDING: _SourceType.ValueType  # 5
     """What grows fastest in the segment."""
     SOURCE_TYPE_CATALOGUE: _SourceType.ValueType  # 6
     """The catalogue itself: the item matches, and nothing else is known that matches."""
     SOURCE_TYPE_NEW: _SourceType.ValueType  # 7
     """What was launched lately."""
+    SOURCE_TYPE_BOUGHT_TOGETHER: _SourceType.ValueType  # 8
+    """Items that lie in the same orders as a given item."""
+    SOURCE_TYPE_RULE: _SourceType.ValueType  # 9
+    """A merchandiser's rule."""
+    SOURCE_TYPE_SEGMENT: _SourceType.ValueType  # 10
+    """What sells best in the channel, region or category asked for, where that is narrower than the whole shop."""
 
 class SourceType(_SourceType, metaclass=_SourceTypeEnumTypeWrapper):
     """What put an item into a list."""
@@ -55,13 +62,19 @@ SOURCE_TYPE_REPEAT: SourceType.ValueType  # 2
 SOURCE_TYPE_SIMILAR: SourceType.ValueType  # 3
 """Items that are bought by the same shoppers as a given item."""
 SOURCE_TYPE_BESTSELLER: SourceType.ValueType  # 4
-"""What sells best in the segment."""
+"""What sells best in the whole shop; in ListBestsellers, in the segment asked for."""
 SOURCE_TYPE_TRENDING: SourceType.ValueType  # 5
 """What grows fastest in the segment."""
 SOURCE_TYPE_CATALOGUE: SourceType.ValueType  # 6
 """The catalogue itself: the item matches, and nothing else is known that matches."""
 SOURCE_TYPE_NEW: SourceType.ValueType  # 7
 """What was launched lately."""
+SOURCE_TYPE_BOUGHT_TOGETHER: SourceType.ValueType  # 8
+"""Items that lie in the same orders as a given item."""
+SOURCE_TYPE_RULE: SourceType.ValueType  # 9
+"""A merchandiser's rule."""
+SOURCE_TYPE_SEGMENT: SourceType.ValueType  # 10
+"""What sells best in the channel, region or category asked for, where that is narrower than the whole shop."""
 Global___SourceType: _TypeAlias = SourceType  # noqa: Y015
 
 class _ReasonCode:
@@ -86,6 +99,16 @@ class _ReasonCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonCode
     """It is in the category that was asked for."""
     REASON_CODE_NEW_ARRIVAL: _ReasonCode.ValueType  # 7
     """It is new."""
+    REASON_CODE_BECAUSE_YOU_BOUGHT: _ReasonCode.ValueType  # 8
+    """The shopper bought the items named, and collaborative filtering leads from them to this one."""
+    REASON_CODE_BECAUSE_YOU_VIEWED: _ReasonCode.ValueType  # 9
+    """The same for items that the shopper looked at, clicked or put into the cart."""
+    REASON_CODE_BOUGHT_TOGETHER: _ReasonCode.ValueType  # 10
+    """It lies in the same orders as the item at hand."""
+    REASON_CODE_PICKED_BY_SHOP: _ReasonCode.ValueType  # 11
+    """The shop picked it."""
+    REASON_CODE_BESTSELLER_IN_SEGMENT: _ReasonCode.ValueType  # 12
+    """It sells well in the channel, region or category asked for."""
 
 class ReasonCode(_ReasonCode, metaclass=_ReasonCodeEnumTypeWrapper):
     """Why an item is shown, as a code."""
@@ -106,6 +129,16 @@ REASON_CODE_IN_CATALOGUE: ReasonCode.ValueType  # 6
 """It is in the category that was asked for."""
 REASON_CODE_NEW_ARRIVAL: ReasonCode.ValueType  # 7
 """It is new."""
+REASON_CODE_BECAUSE_YOU_BOUGHT: ReasonCode.ValueType  # 8
+"""The shopper bought the items named, and collaborative filtering leads from them to this one."""
+REASON_CODE_BECAUSE_YOU_VIEWED: ReasonCode.ValueType  # 9
+"""The same for items that the shopper looked at, clicked or put into the cart."""
+REASON_CODE_BOUGHT_TOGETHER: ReasonCode.ValueType  # 10
+"""It lies in the same orders as the item at hand."""
+REASON_CODE_PICKED_BY_SHOP: ReasonCode.ValueType  # 11
+"""The shop picked it."""
+REASON_CODE_BESTSELLER_IN_SEGMENT: ReasonCode.ValueType  # 12
+"""It sells well in the channel, region or category asked for."""
 Global___ReasonCode: _TypeAlias = ReasonCode  # noqa: Y015
 
 class _DegradationReason:
@@ -117,13 +150,19 @@ class _DegradationReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deg
     DEGRADATION_REASON_UNSPECIFIED: _DegradationReason.ValueType  # 0
     """Not stated."""
     DEGRADATION_REASON_UNKNOWN_USER: _DegradationReason.ValueType  # 1
-    """No user_id was given, or the snapshot does not know the one that was: the list is the same for everybody."""
+    """No user_id was given, or nothing is known of the one that was, nor of the session: the list is the same for everybody."""
     DEGRADATION_REASON_NO_LIST_FOR_SEGMENT: _DegradationReason.ValueType  # 2
     """No list of the asked channel and region exists: a wider one took its place."""
     DEGRADATION_REASON_UNKNOWN_CATEGORY: _DegradationReason.ValueType  # 3
     """The snapshot does not know the category of the filter, so no item can match."""
     DEGRADATION_REASON_TOO_FEW_PERSONAL: _DegradationReason.ValueType  # 4
     """The personal list had too few items that match; bestsellers fill the rest."""
+    DEGRADATION_REASON_LIVE_STORE_UNAVAILABLE: _DegradationReason.ValueType  # 5
+    """The live store cannot be read: events, rules, stock and prices of the day are not in the answer."""
+    DEGRADATION_REASON_DEADLINE: _DegradationReason.ValueType  # 6
+    """Too little of the caller's deadline was left: a cheaper answer took the place of the one asked for."""
+    DEGRADATION_REASON_UNKNOWN_CONTEXT_ITEM: _DegradationReason.ValueType  # 7
+    """The snapshot does not know an item of the session or the context; it was ignored."""
 
 class DegradationReason(_DegradationReason, metaclass=_DegradationReasonEnumTypeWrapper):
     """What an answer had to do without."""
@@ -131,13 +170,19 @@ class DegradationReason(_DegradationReason, metaclass=_DegradationReasonEnumType
 DEGRADATION_REASON_UNSPECIFIED: DegradationReason.ValueType  # 0
 """Not stated."""
 DEGRADATION_REASON_UNKNOWN_USER: DegradationReason.ValueType  # 1
-"""No user_id was given, or the snapshot does not know the one that was: the list is the same for everybody."""
+"""No user_id was given, or nothing is known of the one that was, nor of the session: the list is the same for everybody."""
 DEGRADATION_REASON_NO_LIST_FOR_SEGMENT: DegradationReason.ValueType  # 2
 """No list of the asked channel and region exists: a wider one took its place."""
 DEGRADATION_REASON_UNKNOWN_CATEGORY: DegradationReason.ValueType  # 3
 """The snapshot does not know the category of the filter, so no item can match."""
 DEGRADATION_REASON_TOO_FEW_PERSONAL: DegradationReason.ValueType  # 4
 """The personal list had too few items that match; bestsellers fill the rest."""
+DEGRADATION_REASON_LIVE_STORE_UNAVAILABLE: DegradationReason.ValueType  # 5
+"""The live store cannot be read: events, rules, stock and prices of the day are not in the answer."""
+DEGRADATION_REASON_DEADLINE: DegradationReason.ValueType  # 6
+"""Too little of the caller's deadline was left: a cheaper answer took the place of the one asked for."""
+DEGRADATION_REASON_UNKNOWN_CONTEXT_ITEM: DegradationReason.ValueType  # 7
+"""The snapshot does not know an item of the session or the context; it was ignored."""
 Global___DegradationReason: _TypeAlias = DegradationReason  # noqa: Y015
 
 class _Language:
@@ -164,9 +209,33 @@ LANGUAGE_EN: Language.ValueType  # 2
 """English."""
 Global___Language: _TypeAlias = Language  # noqa: Y015
 
+class _ReasonView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReasonViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REASON_VIEW_UNSPECIFIED: _ReasonView.ValueType  # 0
+    """The same as BASIC."""
+    REASON_VIEW_BASIC: _ReasonView.ValueType  # 1
+    """Code and text; the text names no items."""
+    REASON_VIEW_FULL: _ReasonView.ValueType  # 2
+    """Also the items and the rule behind the reason, and a text that names the strongest item. Costs more time."""
+
+class ReasonView(_ReasonView, metaclass=_ReasonViewEnumTypeWrapper):
+    """How much of each reason is told."""
+
+REASON_VIEW_UNSPECIFIED: ReasonView.ValueType  # 0
+"""The same as BASIC."""
+REASON_VIEW_BASIC: ReasonView.ValueType  # 1
+"""Code and text; the text names no items."""
+REASON_VIEW_FULL: ReasonView.ValueType  # 2
+"""Also the items and the rule behind the reason, and a text that names the strongest item. Costs more time."""
+Global___ReasonView: _TypeAlias = ReasonView  # noqa: Y015
+
 @_typing.final
 class Item(_message.Message):
-    """One item of the catalogue, as it stood when the snapshot was made."""
+    """One item of the catalogue, as it stood when the snapshot was made; the price is the one of now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,51 +321,180 @@ class Reason(_message.Message):
 
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    RULE_ID_FIELD_NUMBER: _builtins.int
     code: Global___ReasonCode.ValueType
     """The reason as a code, to choose one's own words or picture by."""
     text: _builtins.str
     """The reason as a short phrase in the language that the request asked for."""
+    rule_id: _builtins.str
+    """The merchandiser's rule that put the item in its place. Only with REASON_VIEW_FULL, empty without a rule."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonItem]:
+        """The items behind the reason, strongest first, at most 3. Only with REASON_VIEW_FULL, and only where the code is
+        about items.
+        """
+
     def __init__(
         self,
         *,
         code: Global___ReasonCode.ValueType = ...,
         text: _builtins.str = ...,
+        items: _abc.Iterable[Global___ReasonItem] | None = ...,
+        rule_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "items", b"items", "rule_id", b"rule_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
+class ReasonItem(_message.Message):
+    """An item behind a reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """The item."""
+    share: _builtins.float
+    """How much of the score of collaborative filtering it explains, 0 to 1: its own exact contribution over the sum of
+    all positive ones. 0 where the reason is not an exact sum (bought together, similar).
+    """
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonItem: _TypeAlias = ReasonItem  # noqa: Y015
+
+@_typing.final
 class ItemFilter(_message.Message):
-    """Which items may be in an answer. Conditions hold together; an absent one allows everything."""
+    """Which items may be in an answer. Conditions hold together; an absent one allows everything.
+
+    Filters are applied before the best are chosen: a page is full wherever enough items match.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CATEGORY_FIELD_NUMBER: _builtins.int
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    BRANDS_FIELD_NUMBER: _builtins.int
+    MIN_PRICE_FIELD_NUMBER: _builtins.int
+    MAX_PRICE_FIELD_NUMBER: _builtins.int
+    SOLD_IN_CHANNEL_FIELD_NUMBER: _builtins.int
+    SOLD_IN_REGION_FIELD_NUMBER: _builtins.int
+    INCLUDE_OUT_OF_STOCK_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    INCLUDE_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    NOT_PURCHASED_WITHIN_FIELD_NUMBER: _builtins.int
+    EXCLUDE_SEEN_IN_SESSION_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """Only items of this category and of those below it. Empty means all categories."""
+    sold_in_channel: _builtins.str
+    """Only items that sold in this channel in the data of the snapshot. Empty means any."""
+    sold_in_region: _builtins.str
+    """Only items that sold in this region in the data of the snapshot. Empty means any."""
+    include_out_of_stock: _builtins.bool
+    """True also allows items that are out of stock. Discontinued items are never shown."""
+    exclude_seen_in_session: _builtins.bool
+    """True leaves out what the shopper has seen in this session: the session's items of the request and those recorded
+    under its session_id, whatever the event.
+    """
     @_builtins.property
     def exclude_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """These items are left out. Ids that the snapshot does not know are ignored; at most 1000."""
+
+    @_builtins.property
+    def brands(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only items of one of these brands, spelled as in the catalogue; at most 100."""
+
+    @_builtins.property
+    def min_price(self) -> _money_pb2.Money:
+        """Only items whose price is at least this, in the snapshot's currency (a code that is set must be that one).
+        Items without a known price are left out by either bound.
+        """
+
+    @_builtins.property
+    def max_price(self) -> _money_pb2.Money:
+        """Only items whose price is at most this, in the snapshot's currency."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeCondition]:
+        """Only items with these attributes; at most 20 conditions, which all hold."""
+
+    @_builtins.property
+    def include_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these items. Ids that the snapshot does not know are ignored; empty means all; at most 1000."""
+
+    @_builtins.property
+    def not_purchased_within(self) -> _duration_pb2.Duration:
+        """Leaves out what the shopper bought within this time up to now, in whole days rounded up. Absent leaves out
+        nothing. Needs a user_id, or purchases in the session.
+        """
 
     def __init__(
         self,
         *,
         category: _builtins.str = ...,
         exclude_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        brands: _abc.Iterable[_builtins.str] | None = ...,
+        min_price: _money_pb2.Money | None = ...,
+        max_price: _money_pb2.Money | None = ...,
+        sold_in_channel: _builtins.str = ...,
+        sold_in_region: _builtins.str = ...,
+        include_out_of_stock: _builtins.bool = ...,
+        attributes: _abc.Iterable[Global___AttributeCondition] | None = ...,
+        include_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        not_purchased_within: _duration_pb2.Duration | None = ...,
+        exclude_seen_in_session: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_price", b"max_price", "min_price", b"min_price", "not_purchased_within", b"not_purchased_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "exclude_item_ids", b"exclude_item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "brands", b"brands", "category", b"category", "exclude_item_ids", b"exclude_item_ids", "exclude_seen_in_session", b"exclude_seen_in_session", "include_item_ids", b"include_item_ids", "include_out_of_stock", b"include_out_of_stock", "max_price", b"max_price", "min_price", b"min_price", "not_purchased_within", b"not_purchased_within", "sold_in_channel", b"sold_in_channel", "sold_in_region", b"sold_in_region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemFilter: _TypeAlias = ItemFilter  # noqa: Y015
+
+@_typing.final
+class AttributeCondition(_message.Message):
+    """A condition on one attribute of the catalogue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The attribute's name, a column of the catalogue beyond the ones that this service knows."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values that are allowed, spelled as in the catalogue; 1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttributeCondition: _TypeAlias = AttributeCondition  # noqa: Y015
 
 @_typing.final
 class AnswerInfo(_message.Message):

@@ -22,24 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from recsvc.v1 import bestseller_service_pb2 as recsvc_dot_v1_dot_bestseller__service__pb2
 from recsvc.v1 import common_pb2 as recsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&recsvc/v1/recommendation_service.proto\x12\trecsvc.v1\x1a\x16recsvc/v1/common.proto\"\xc0\x01\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12\x19\n\x11\x65xclude_purchased\x18\x04 \x01(\x08\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12%\n\x08language\x18\x07 \x01(\x0e\x32\x13.recsvc.v1.Language\"`\n\x11RecommendResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\x9f\x01\n\x17ListSimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12%\n\x08language\x18\x05 \x01(\x0e\x32\x13.recsvc.v1.Language\"\x80\x01\n\x18ListSimilarItemsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo2\xbc\x01\n\x15RecommendationService\x12\x46\n\tRecommend\x12\x1b.recsvc.v1.RecommendRequest\x1a\x1c.recsvc.v1.RecommendResponse\x12[\n\x10ListSimilarItems\x12\".recsvc.v1.ListSimilarItemsRequest\x1a#.recsvc.v1.ListSimilarItemsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&recsvc/v1/recommendation_service.proto\x12\trecsvc.v1\x1a\x17google/rpc/status.proto\x1a\"recsvc/v1/bestseller_service.proto\x1a\x16recsvc/v1/common.proto\"\xa4\x03\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12%\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12\x19\n\x11\x65xclude_purchased\x18\x04 \x01(\x08\x12\x0f\n\x07\x63hannel\x18\x05 \x01(\t\x12\x0e\n\x06region\x18\x06 \x01(\t\x12%\n\x08language\x18\x07 \x01(\x0e\x32\x13.recsvc.v1.Language\x12\x12\n\nsession_id\x18\x08 \x01(\t\x12\x18\n\x10session_item_ids\x18\t \x03(\t\x12\x18\n\x10\x63ontext_item_ids\x18\n \x03(\t\x12*\n\x0breason_view\x18\x0b \x01(\x0e\x32\x15.recsvc.v1.ReasonView\x12\x1a\n\rrotation_seed\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x10max_per_category\x18\r \x01(\x05\x12\x11\n\tplacement\x18\x0e \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x0f \x01(\tB\x10\n\x0e_rotation_seed\"`\n\x11RecommendResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"F\n\x15\x42\x61tchRecommendRequest\x12-\n\x08requests\x18\x01 \x03(\x0b\x32\x1b.recsvc.v1.RecommendRequest\"J\n\x16\x42\x61tchRecommendResponse\x12\x30\n\x07results\x18\x01 \x03(\x0b\x32\x1f.recsvc.v1.BatchRecommendResult\"y\n\x14\x42\x61tchRecommendResult\x12\x30\n\x08response\x18\x01 \x01(\x0b\x32\x1c.recsvc.v1.RecommendResponseH\x00\x12$\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x86\x01\n\x14RecommendPageRequest\x12,\n\x07shopper\x18\x01 \x01(\x0b\x32\x1b.recsvc.v1.RecommendRequest\x12&\n\tcarousels\x18\x02 \x03(\x0b\x32\x13.recsvc.v1.Carousel\x12\x18\n\x10max_per_category\x18\x03 \x01(\x05\"\xe3\x01\n\x08\x43\x61rousel\x12\x13\n\x0b\x63\x61rousel_id\x18\x01 \x01(\t\x12)\n\x06source\x18\x02 \x01(\x0e\x32\x19.recsvc.v1.CarouselSource\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x18\n\x10max_per_category\x18\x06 \x01(\x05\x12\x32\n\x0f\x62\x65stseller_kind\x18\x07 \x01(\x0e\x32\x19.recsvc.v1.BestsellerKind\"h\n\x15RecommendPageResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.recsvc.v1.CarouselResult\x12#\n\x04info\x18\x02 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"M\n\x0e\x43\x61rouselResult\x12\x13\n\x0b\x63\x61rousel_id\x18\x01 \x01(\t\x12&\n\x07results\x18\x02 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\"R\n\x10RankItemsRequest\x12,\n\x07shopper\x18\x01 \x01(\x0b\x32\x1b.recsvc.v1.RecommendRequest\x12\x10\n\x08item_ids\x18\x02 \x03(\t\"{\n\x11RankItemsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x19\n\x11left_out_item_ids\x18\x02 \x03(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\xb4\x01\n\x17ListSimilarItemsRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12%\n\x08language\x18\x05 \x01(\x0e\x32\x13.recsvc.v1.Language\x12\x13\n\x0bsnapshot_id\x18\x06 \x01(\t\"\x80\x01\n\x18ListSimilarItemsResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\xb7\x01\n\x19ListBoughtTogetherRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x15.recsvc.v1.ItemFilter\x12%\n\x08language\x18\x05 \x01(\x0e\x32\x13.recsvc.v1.Language\x12\x13\n\x0bsnapshot_id\x18\x06 \x01(\t\"\x8a\x01\n\x1aListBoughtTogetherResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.recsvc.v1.BoughtTogetherItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\x9e\x01\n\x12\x42oughtTogetherItem\x12*\n\x0branked_item\x18\x01 \x01(\x0b\x32\x15.recsvc.v1.RankedItem\x12\x14\n\x0cwith_item_id\x18\x02 \x01(\t\x12\x13\n\x0border_count\x18\x03 \x01(\x05\x12\x0f\n\x07support\x18\x04 \x01(\x01\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12\x0c\n\x04lift\x18\x06 \x01(\x01*\xef\x01\n\x0e\x43\x61rouselSource\x12\x1f\n\x1b\x43\x41ROUSEL_SOURCE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43\x41ROUSEL_SOURCE_PERSONAL\x10\x01\x12\x1d\n\x19\x43\x41ROUSEL_SOURCE_BUY_AGAIN\x10\x02\x12\x1c\n\x18\x43\x41ROUSEL_SOURCE_DISCOVER\x10\x03\x12\x1b\n\x17\x43\x41ROUSEL_SOURCE_SIMILAR\x10\x04\x12#\n\x1f\x43\x41ROUSEL_SOURCE_BOUGHT_TOGETHER\x10\x05\x12\x1f\n\x1b\x43\x41ROUSEL_SOURCE_BESTSELLERS\x10\x06\x32\x92\x04\n\x15RecommendationService\x12\x46\n\tRecommend\x12\x1b.recsvc.v1.RecommendRequest\x1a\x1c.recsvc.v1.RecommendResponse\x12U\n\x0e\x42\x61tchRecommend\x12 .recsvc.v1.BatchRecommendRequest\x1a!.recsvc.v1.BatchRecommendResponse\x12R\n\rRecommendPage\x12\x1f.recsvc.v1.RecommendPageRequest\x1a .recsvc.v1.RecommendPageResponse\x12\x46\n\tRankItems\x12\x1b.recsvc.v1.RankItemsRequest\x1a\x1c.recsvc.v1.RankItemsResponse\x12[\n\x10ListSimilarItems\x12\".recsvc.v1.ListSimilarItemsRequest\x1a#.recsvc.v1.ListSimilarItemsResponse\x12\x61\n\x12ListBoughtTogether\x12$.recsvc.v1.ListBoughtTogetherRequest\x1a%.recsvc.v1.ListBoughtTogetherResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recsvc.v1.recommendation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECOMMENDREQUEST']._serialized_start=78
-  _globals['_RECOMMENDREQUEST']._serialized_end=270
-  _globals['_RECOMMENDRESPONSE']._serialized_start=272
-  _globals['_RECOMMENDRESPONSE']._serialized_end=368
-  _globals['_LISTSIMILARITEMSREQUEST']._serialized_start=371
-  _globals['_LISTSIMILARITEMSREQUEST']._serialized_end=530
-  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_start=533
-  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_end=661
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=664
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=852
+  _globals['_CAROUSELSOURCE']._serialized_start=2494
+  _globals['_CAROUSELSOURCE']._serialized_end=2733
+  _globals['_RECOMMENDREQUEST']._serialized_start=139
+  _globals['_RECOMMENDREQUEST']._serialized_end=559
+  _globals['_RECOMMENDRESPONSE']._serialized_start=561
+  _globals['_RECOMMENDRESPONSE']._serialized_end=657
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_start=659
+  _globals['_BATCHRECOMMENDREQUEST']._serialized_end=729
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_start=731
+  _globals['_BATCHRECOMMENDRESPONSE']._serialized_end=805
+  _globals['_BATCHRECOMMENDRESULT']._serialized_start=807
+  _globals['_BATCHRECOMMENDRESULT']._serialized_end=928
+  _globals['_RECOMMENDPAGEREQUEST']._serialized_start=931
+  _globals['_RECOMMENDPAGEREQUEST']._serialized_end=1065
+  _globals['_CAROUSEL']._serialized_start=1068
+  _globals['_CAROUSEL']._serialized_end=1295
+  _globals['_RECOMMENDPAGERESPONSE']._serialized_start=1297
+  _globals['_RECOMMENDPAGERESPONSE']._serialized_end=1401
+  _globals['_CAROUSELRESULT']._serialized_start=1403
+  _globals['_CAROUSELRESULT']._serialized_end=1480
+  _globals['_RANKITEMSREQUEST']._serialized_start=1482
+  _globals['_RANKITEMSREQUEST']._serialized_end=1564
+  _globals['_RANKITEMSRESPONSE']._serialized_start=1566
+  _globals['_RANKITEMSRESPONSE']._serialized_end=1689
+  _globals['_LISTSIMILARITEMSREQUEST']._serialized_start=1692
+  _globals['_LISTSIMILARITEMSREQUEST']._serialized_end=1872
+  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_start=1875
+  _globals['_LISTSIMILARITEMSRESPONSE']._serialized_end=2003
+  _globals['_LISTBOUGHTTOGETHERREQUEST']._serialized_start=2006
+  _globals['_LISTBOUGHTTOGETHERREQUEST']._serialized_end=2189
+  _globals['_LISTBOUGHTTOGETHERRESPONSE']._serialized_start=2192
+  _globals['_LISTBOUGHTTOGETHERRESPONSE']._serialized_end=2330
+  _globals['_BOUGHTTOGETHERITEM']._serialized_start=2333
+  _globals['_BOUGHTTOGETHERITEM']._serialized_end=2491
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=2736
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=3266
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,9 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
+from recsvc.v1 import bestseller_service_pb2 as _bestseller_service_pb2
 from recsvc.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +21,46 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CarouselSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CarouselSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CarouselSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CAROUSEL_SOURCE_UNSPECIFIED: _CarouselSource.ValueType  # 0
+    """The same as PERSONAL."""
+    CAROUSEL_SOURCE_PERSONAL: _CarouselSource.ValueType  # 1
+    """What Recommend gives."""
+    CAROUSEL_SOURCE_BUY_AGAIN: _CarouselSource.ValueType  # 2
+    """What the shopper bought before and may want again; empty for whom nothing is known of."""
+    CAROUSEL_SOURCE_DISCOVER: _CarouselSource.ValueType  # 3
+    """What Recommend gives, without what the shopper has bought."""
+    CAROUSEL_SOURCE_SIMILAR: _CarouselSource.ValueType  # 4
+    """What ListSimilarItems gives."""
+    CAROUSEL_SOURCE_BOUGHT_TOGETHER: _CarouselSource.ValueType  # 5
+    """What ListBoughtTogether gives."""
+    CAROUSEL_SOURCE_BESTSELLERS: _CarouselSource.ValueType  # 6
+    """What ListBestsellers gives."""
+
+class CarouselSource(_CarouselSource, metaclass=_CarouselSourceEnumTypeWrapper):
+    """What fills a carousel."""
+
+CAROUSEL_SOURCE_UNSPECIFIED: CarouselSource.ValueType  # 0
+"""The same as PERSONAL."""
+CAROUSEL_SOURCE_PERSONAL: CarouselSource.ValueType  # 1
+"""What Recommend gives."""
+CAROUSEL_SOURCE_BUY_AGAIN: CarouselSource.ValueType  # 2
+"""What the shopper bought before and may want again; empty for whom nothing is known of."""
+CAROUSEL_SOURCE_DISCOVER: CarouselSource.ValueType  # 3
+"""What Recommend gives, without what the shopper has bought."""
+CAROUSEL_SOURCE_SIMILAR: CarouselSource.ValueType  # 4
+"""What ListSimilarItems gives."""
+CAROUSEL_SOURCE_BOUGHT_TOGETHER: CarouselSource.ValueType  # 5
+"""What ListBoughtTogether gives."""
+CAROUSEL_SOURCE_BESTSELLERS: CarouselSource.ValueType  # 6
+"""What ListBestsellers gives."""
+Global___CarouselSource: _TypeAlias = CarouselSource  # noqa: Y015
 
 @_typing.final
 class RecommendRequest(_message.Message):
@@ -32,21 +75,57 @@ class RecommendRequest(_message.Message):
     CHANNEL_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    CONTEXT_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    REASON_VIEW_FIELD_NUMBER: _builtins.int
+    ROTATION_SEED_FIELD_NUMBER: _builtins.int
+    MAX_PER_CATEGORY_FIELD_NUMBER: _builtins.int
+    PLACEMENT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The retailer's id of the shopper; empty for a visitor who is not known."""
     page_size: _builtins.int
     """How many items to return. 0 means 20; more than 200 is taken as 200; a negative number is an error."""
     exclude_purchased: _builtins.bool
-    """True leaves out what the shopper has bought before."""
+    """True leaves out what the shopper has bought before, up to the last recorded event."""
     channel: _builtins.str
-    """The sales channel where the list is shown; decides which bestsellers are meant. Empty means all channels."""
+    """The sales channel where the list is shown; decides which bestsellers and rules are meant. Empty means all."""
     region: _builtins.str
-    """The shopper's region; decides which bestsellers are meant. Empty means all regions."""
+    """The shopper's region; decides which bestsellers and rules are meant. Empty means all."""
     language: _common_pb2.Language.ValueType
     """The language of the reasons."""
+    session_id: _builtins.str
+    """The id under which the storefront records the events of this visit. Empty means none."""
+    reason_view: _common_pb2.ReasonView.ValueType
+    """How much of each reason is told."""
+    rotation_seed: _builtins.int
+    """Set it to see other items of like quality at each visit: near neighbours of the order change places. The same
+    number gives the same page; absent gives the best order.
+    """
+    max_per_category: _builtins.int
+    """At most so many items of one narrowest category. 0 means any number."""
+    placement: _builtins.str
+    """Where on the site the list is shown, such as "home" or "cart"; rules may be bound to it. Empty means nowhere
+    named.
+    """
+    snapshot_id: _builtins.str
+    """The snapshot to answer from, one that is still mapped (see ListSnapshots). Empty means the one that serves."""
     @_builtins.property
     def filter(self) -> _common_pb2.ItemFilter:
         """Which items may be in the answer. Absent means all that can be sold."""
+
+    @_builtins.property
+    def session_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that the shopper looked at in this visit, the latest last, for storefronts that record no events; at most
+        100. They count as views.
+        """
+
+    @_builtins.property
+    def context_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the shopper looks at now: the item of a product page, or those in the cart; at most 100. Items like them and
+        items bought together with them come up; they themselves are left out.
+        """
 
     def __init__(
         self,
@@ -58,12 +137,22 @@ class RecommendRequest(_message.Message):
         channel: _builtins.str = ...,
         region: _builtins.str = ...,
         language: _common_pb2.Language.ValueType = ...,
+        session_id: _builtins.str = ...,
+        session_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        context_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason_view: _common_pb2.ReasonView.ValueType = ...,
+        rotation_seed: _builtins.int | None = ...,
+        max_per_category: _builtins.int = ...,
+        placement: _builtins.str = ...,
+        snapshot_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rotation_seed", b"_rotation_seed", "filter", b"filter", "rotation_seed", b"rotation_seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "exclude_purchased", b"exclude_purchased", "filter", b"filter", "language", b"language", "page_size", b"page_size", "region", b"region", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rotation_seed", b"_rotation_seed", "channel", b"channel", "context_item_ids", b"context_item_ids", "exclude_purchased", b"exclude_purchased", "filter", b"filter", "language", b"language", "max_per_category", b"max_per_category", "page_size", b"page_size", "placement", b"placement", "reason_view", b"reason_view", "region", b"region", "rotation_seed", b"rotation_seed", "session_id", b"session_id", "session_item_ids", b"session_item_ids", "snapshot_id", b"snapshot_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rotation_seed: _TypeAlias = _typing.Literal["rotation_seed"]  # noqa: Y015
+    _WhichOneofArgType__rotation_seed: _TypeAlias = _typing.Literal["_rotation_seed", b"_rotation_seed"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rotation_seed) -> _WhichOneofReturnType__rotation_seed | None: ...
 
 Global___RecommendRequest: _TypeAlias = RecommendRequest  # noqa: Y015
 
@@ -98,6 +187,299 @@ class RecommendResponse(_message.Message):
 Global___RecommendResponse: _TypeAlias = RecommendResponse  # noqa: Y015
 
 @_typing.final
+class BatchRecommendRequest(_message.Message):
+    """Asks for many shoppers' lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecommendRequest]:
+        """One request for each list; 1 to 1000. A snapshot_id in one of them holds for that one."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___RecommendRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRecommendRequest: _TypeAlias = BatchRecommendRequest  # noqa: Y015
+
+@_typing.final
+class BatchRecommendResponse(_message.Message):
+    """Many shoppers' lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchRecommendResult]:
+        """One entry for each request, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BatchRecommendResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRecommendResponse: _TypeAlias = BatchRecommendResponse  # noqa: Y015
+
+@_typing.final
+class BatchRecommendResult(_message.Message):
+    """One shopper's list, or why there is none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def response(self) -> Global___RecommendResponse:
+        """The list."""
+
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The error that a single call would have ended in."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___RecommendResponse | None = ...,
+        status: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "response", b"response", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "response", b"response", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "status"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___BatchRecommendResult: _TypeAlias = BatchRecommendResult  # noqa: Y015
+
+@_typing.final
+class RecommendPageRequest(_message.Message):
+    """Asks for the carousels of one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOPPER_FIELD_NUMBER: _builtins.int
+    CAROUSELS_FIELD_NUMBER: _builtins.int
+    MAX_PER_CATEGORY_FIELD_NUMBER: _builtins.int
+    max_per_category: _builtins.int
+    """At most so many items of one narrowest category on the whole page. 0 means any number."""
+    @_builtins.property
+    def shopper(self) -> Global___RecommendRequest:
+        """The shopper, the session, the context, channel, region, placement, language and snapshot of the page. Its filter
+        holds in every carousel, beside the carousel's own; its page_size and max_per_category hold in a carousel that
+        states none.
+        """
+
+    @_builtins.property
+    def carousels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Carousel]:
+        """The carousels from the top of the page down; 1 to 20."""
+
+    def __init__(
+        self,
+        *,
+        shopper: Global___RecommendRequest | None = ...,
+        carousels: _abc.Iterable[Global___Carousel] | None = ...,
+        max_per_category: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shopper", b"shopper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carousels", b"carousels", "max_per_category", b"max_per_category", "shopper", b"shopper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecommendPageRequest: _TypeAlias = RecommendPageRequest  # noqa: Y015
+
+@_typing.final
+class Carousel(_message.Message):
+    """One row of items on a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAROUSEL_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    MAX_PER_CATEGORY_FIELD_NUMBER: _builtins.int
+    BESTSELLER_KIND_FIELD_NUMBER: _builtins.int
+    carousel_id: _builtins.str
+    """The caller's name of the carousel, unique on the page. Required."""
+    source: Global___CarouselSource.ValueType
+    """What fills it."""
+    item_id: _builtins.str
+    """The item that SIMILAR and BOUGHT_TOGETHER are about. Empty means the context items, else the latest item of the
+    session.
+    """
+    page_size: _builtins.int
+    """How many items. 0 means the page's page_size, else 20; more than 200 is taken as 200."""
+    max_per_category: _builtins.int
+    """At most so many items of one narrowest category in this carousel. 0 means the page's."""
+    bestseller_kind: _bestseller_service_pb2.BestsellerKind.ValueType
+    """The order of BESTSELLERS."""
+    @_builtins.property
+    def filter(self) -> _common_pb2.ItemFilter:
+        """Which items may be in it, beside the page's own filter."""
+
+    def __init__(
+        self,
+        *,
+        carousel_id: _builtins.str = ...,
+        source: Global___CarouselSource.ValueType = ...,
+        item_id: _builtins.str = ...,
+        filter: _common_pb2.ItemFilter | None = ...,
+        page_size: _builtins.int = ...,
+        max_per_category: _builtins.int = ...,
+        bestseller_kind: _bestseller_service_pb2.BestsellerKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bestseller_kind", b"bestseller_kind", "carousel_id", b"carousel_id", "filter", b"filter", "item_id", b"item_id", "max_per_category", b"max_per_category", "page_size", b"page_size", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Carousel: _TypeAlias = Carousel  # noqa: Y015
+
+@_typing.final
+class RecommendPageResponse(_message.Message):
+    """The carousels of one page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    INFO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CarouselResult]:
+        """One entry for each carousel, in their order."""
+
+    @_builtins.property
+    def info(self) -> _common_pb2.AnswerInfo:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CarouselResult] | None = ...,
+        info: _common_pb2.AnswerInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecommendPageResponse: _TypeAlias = RecommendPageResponse  # noqa: Y015
+
+@_typing.final
+class CarouselResult(_message.Message):
+    """One filled carousel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAROUSEL_ID_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    carousel_id: _builtins.str
+    """The caller's name of the carousel."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.RankedItem]:
+        """The items, best first; empty where nothing is left to show, for the caller to hide the row."""
+
+    def __init__(
+        self,
+        *,
+        carousel_id: _builtins.str = ...,
+        results: _abc.Iterable[_common_pb2.RankedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carousel_id", b"carousel_id", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CarouselResult: _TypeAlias = CarouselResult  # noqa: Y015
+
+@_typing.final
+class RankItemsRequest(_message.Message):
+    """Asks for an order of given items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOPPER_FIELD_NUMBER: _builtins.int
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shopper(self) -> Global___RecommendRequest:
+        """The shopper, the session, the context, channel, region, placement, filter, language and snapshot. Its page_size
+        is not read: every item that may be shown is returned.
+        """
+
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The items to order, 1 to 1000. A repeated id counts once."""
+
+    def __init__(
+        self,
+        *,
+        shopper: Global___RecommendRequest | None = ...,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["shopper", b"shopper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids", "shopper", b"shopper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankItemsRequest: _TypeAlias = RankItemsRequest  # noqa: Y015
+
+@_typing.final
+class RankItemsResponse(_message.Message):
+    """Given items in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_ITEM_IDS_FIELD_NUMBER: _builtins.int
+    INFO_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.RankedItem]:
+        """The items that may be shown, best first."""
+
+    @_builtins.property
+    def left_out_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids that the snapshot does not know, or whose items may not be shown, in the order of the request."""
+
+    @_builtins.property
+    def info(self) -> _common_pb2.AnswerInfo:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[_common_pb2.RankedItem] | None = ...,
+        left_out_item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        info: _common_pb2.AnswerInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "left_out_item_ids", b"left_out_item_ids", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankItemsResponse: _TypeAlias = RankItemsResponse  # noqa: Y015
+
+@_typing.final
 class ListSimilarItemsRequest(_message.Message):
     """Asks for the items that are similar to one."""
 
@@ -108,6 +490,7 @@ class ListSimilarItemsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item at hand. Required."""
     page_size: _builtins.int
@@ -118,6 +501,8 @@ class ListSimilarItemsRequest(_message.Message):
     """
     language: _common_pb2.Language.ValueType
     """The language of the reasons."""
+    snapshot_id: _builtins.str
+    """The snapshot to answer from, one that is still mapped. Empty means the one that serves."""
     @_builtins.property
     def filter(self) -> _common_pb2.ItemFilter:
         """Which items may be in the answer. Absent means all that can be sold."""
@@ -130,10 +515,11 @@ class ListSimilarItemsRequest(_message.Message):
         page_token: _builtins.str = ...,
         filter: _common_pb2.ItemFilter | None = ...,
         language: _common_pb2.Language.ValueType = ...,
+        snapshot_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "item_id", b"item_id", "language", b"language", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "item_id", b"item_id", "language", b"language", "page_size", b"page_size", "page_token", b"page_token", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,3 +558,129 @@ class ListSimilarItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSimilarItemsResponse: _TypeAlias = ListSimilarItemsResponse  # noqa: Y015
+
+@_typing.final
+class ListBoughtTogetherRequest(_message.Message):
+    """Asks for the items that lie in the same orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many items to return at most. 0 means 20; more than 200 is taken as 200; a negative number is an error."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page. Holds for one snapshot, as in ListSimilarItems."""
+    language: _common_pb2.Language.ValueType
+    """The language of the reasons."""
+    snapshot_id: _builtins.str
+    """The snapshot to answer from, one that is still mapped. Empty means the one that serves."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The item at hand, or those of a cart; 1 to 100. Several are asked for together: an item's lift is the highest
+        that it has with any of them, and none of them is in the answer.
+        """
+
+    @_builtins.property
+    def filter(self) -> _common_pb2.ItemFilter:
+        """Which items may be in the answer. Absent means all that can be sold."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        filter: _common_pb2.ItemFilter | None = ...,
+        language: _common_pb2.Language.ValueType = ...,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "item_ids", b"item_ids", "language", b"language", "page_size", b"page_size", "page_token", b"page_token", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBoughtTogetherRequest: _TypeAlias = ListBoughtTogetherRequest  # noqa: Y015
+
+@_typing.final
+class ListBoughtTogetherResponse(_message.Message):
+    """Items that lie in the same orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INFO_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoughtTogetherItem]:
+        """The items, highest lift first; empty where the item lies in too few orders to tell."""
+
+    @_builtins.property
+    def info(self) -> _common_pb2.AnswerInfo:
+        """What the answer says of itself."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BoughtTogetherItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+        info: _common_pb2.AnswerInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBoughtTogetherResponse: _TypeAlias = ListBoughtTogetherResponse  # noqa: Y015
+
+@_typing.final
+class BoughtTogetherItem(_message.Message):
+    """An item that lies in the same orders as another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANKED_ITEM_FIELD_NUMBER: _builtins.int
+    WITH_ITEM_ID_FIELD_NUMBER: _builtins.int
+    ORDER_COUNT_FIELD_NUMBER: _builtins.int
+    SUPPORT_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
+    with_item_id: _builtins.str
+    """The item of the request that it goes with."""
+    order_count: _builtins.int
+    """How many orders hold both, in the data of the snapshot."""
+    support: _builtins.float
+    """The share of all orders that hold both, 0 to 1."""
+    confidence: _builtins.float
+    """The share of the orders with `with_item_id` that also hold this one, 0 to 1."""
+    lift: _builtins.float
+    """How many times more orders hold both than if the two were bought independently; 1 is no association."""
+    @_builtins.property
+    def ranked_item(self) -> _common_pb2.RankedItem:
+        """The item; its score is the lift."""
+
+    def __init__(
+        self,
+        *,
+        ranked_item: _common_pb2.RankedItem | None = ...,
+        with_item_id: _builtins.str = ...,
+        order_count: _builtins.int = ...,
+        support: _builtins.float = ...,
+        confidence: _builtins.float = ...,
+        lift: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ranked_item", b"ranked_item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "lift", b"lift", "order_count", b"order_count", "ranked_item", b"ranked_item", "support", b"support", "with_item_id", b"with_item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BoughtTogetherItem: _TypeAlias = BoughtTogetherItem  # noqa: Y015

@@ -26,9 +26,13 @@ if _version_not_supported:
 
 
 class RecommendationServiceStub:
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def __init__(self, channel):
@@ -42,27 +46,75 @@ class RecommendationServiceStub:
                 request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendResponse.FromString,
                 _registered_method=True)
+        self.BatchRecommend = channel.unary_unary(
+                '/recsvc.v1.RecommendationService/BatchRecommend',
+                request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
+                _registered_method=True)
+        self.RecommendPage = channel.unary_unary(
+                '/recsvc.v1.RecommendationService/RecommendPage',
+                request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageResponse.FromString,
+                _registered_method=True)
+        self.RankItems = channel.unary_unary(
+                '/recsvc.v1.RecommendationService/RankItems',
+                request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.FromString,
+                _registered_method=True)
         self.ListSimilarItems = channel.unary_unary(
                 '/recsvc.v1.RecommendationService/ListSimilarItems',
                 request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsRequest.SerializeToString,
                 response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsResponse.FromString,
                 _registered_method=True)
+        self.ListBoughtTogether = channel.unary_unary(
+                '/recsvc.v1.RecommendationService/ListBoughtTogether',
+                request_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def Recommend(self, request, context):
         """Returns what to show a shopper now, best first.
 
-        A shopper whom the snapshot does not know, or an empty user_id, gets the bestsellers of the channel and region,
+        Known are a shopper by the nightly job and by events recorded since, and a session by its recorded events and by
+        the items that the request lists. Of whom nothing is known gets the bestsellers of the channel and region,
         marked as such in `info`; that is not an error. The answer has fewer than page_size items only where fewer match
-        the filter.
+        the filter, or where max_per_category leaves no other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
-        Fails with INVALID_ARGUMENT for a negative page_size, an id or name above 256 bytes, or too many excluded ids.
+    def BatchRecommend(self, request, context):
+        """Returns many shoppers' lists at once. Each entry has its own status: one bad request does not fail the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecommendPage(self, request, context):
+        """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
+        first.
+
+        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
+        source needs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RankItems(self, request, context):
+        """Returns given items in the order that suits a shopper best, for search results and category pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,8 +123,18 @@ class RecommendationServiceServicer:
     def ListSimilarItems(self, request, context):
         """Returns items that are bought by the same shoppers as an item, most similar first.
 
-        Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, and with
-        INVALID_ARGUMENT as Recommend does or for a page_token of another snapshot or request.
+        Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, with NOT_FOUND (reason
+        CATEGORY_NOT_FOUND) for a category of the filter that it does not know, and with INVALID_ARGUMENT for a
+        page_token of another snapshot or request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBoughtTogether(self, request, context):
+        """Returns items that lie in the same orders as an item or a cart, highest lift first.
+
+        Fails as ListSimilarItems does; unknown items fail only where no item of the request is known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,10 +148,30 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendRequest.FromString,
                     response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendResponse.SerializeToString,
             ),
+            'BatchRecommend': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRecommend,
+                    request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.SerializeToString,
+            ),
+            'RecommendPage': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecommendPage,
+                    request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageResponse.SerializeToString,
+            ),
+            'RankItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.RankItems,
+                    request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.SerializeToString,
+            ),
             'ListSimilarItems': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSimilarItems,
                     request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsRequest.FromString,
                     response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsResponse.SerializeToString,
+            ),
+            'ListBoughtTogether': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBoughtTogether,
+                    request_deserializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -100,9 +182,13 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommendationService:
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @staticmethod
@@ -133,6 +219,87 @@ class RecommendationService:
             _registered_method=True)
 
     @staticmethod
+    def BatchRecommend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.RecommendationService/BatchRecommend',
+            recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendRequest.SerializeToString,
+            recsvc_dot_v1_dot_recommendation__service__pb2.BatchRecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendPage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.RecommendationService/RecommendPage',
+            recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageRequest.SerializeToString,
+            recsvc_dot_v1_dot_recommendation__service__pb2.RecommendPageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RankItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.RecommendationService/RankItems',
+            recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsRequest.SerializeToString,
+            recsvc_dot_v1_dot_recommendation__service__pb2.RankItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListSimilarItems(request,
             target,
             options=(),
@@ -149,6 +316,33 @@ class RecommendationService:
             '/recsvc.v1.RecommendationService/ListSimilarItems',
             recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsRequest.SerializeToString,
             recsvc_dot_v1_dot_recommendation__service__pb2.ListSimilarItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBoughtTogether(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.RecommendationService/ListBoughtTogether',
+            recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherRequest.SerializeToString,
+            recsvc_dot_v1_dot_recommendation__service__pb2.ListBoughtTogetherResponse.FromString,
             options,
             channel_credentials,
             insecure,

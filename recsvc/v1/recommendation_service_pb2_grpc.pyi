@@ -27,9 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RecommendationServiceStub:
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @_typing.overload
@@ -39,47 +43,87 @@ class RecommendationServiceStub:
     Recommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]
     """Returns what to show a shopper now, best first.
 
-    A shopper whom the snapshot does not know, or an empty user_id, gets the bestsellers of the channel and region,
+    Known are a shopper by the nightly job and by events recorded since, and a session by its recorded events and by
+    the items that the request lists. Of whom nothing is known gets the bestsellers of the channel and region,
     marked as such in `info`; that is not an error. The answer has fewer than page_size items only where fewer match
-    the filter.
-
-    Fails with INVALID_ARGUMENT for a negative page_size, an id or name above 256 bytes, or too many excluded ids.
+    the filter, or where max_per_category leaves no other.
     """
+    BatchRecommend: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]
+    """Returns many shoppers' lists at once. Each entry has its own status: one bad request does not fail the others."""
+    RecommendPage: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendPageRequest, _recommendation_service_pb2.RecommendPageResponse]
+    """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
+    first.
+
+    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
+    source needs.
+    """
+    RankItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]
+    """Returns given items in the order that suits a shopper best, for search results and category pages."""
     ListSimilarItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListSimilarItemsRequest, _recommendation_service_pb2.ListSimilarItemsResponse]
     """Returns items that are bought by the same shoppers as an item, most similar first.
 
-    Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, and with
-    INVALID_ARGUMENT as Recommend does or for a page_token of another snapshot or request.
+    Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, with NOT_FOUND (reason
+    CATEGORY_NOT_FOUND) for a category of the filter that it does not know, and with INVALID_ARGUMENT for a
+    page_token of another snapshot or request.
+    """
+    ListBoughtTogether: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListBoughtTogetherRequest, _recommendation_service_pb2.ListBoughtTogetherResponse]
+    """Returns items that lie in the same orders as an item or a cart, highest lift first.
+
+    Fails as ListSimilarItems does; unknown items fail only where no item of the request is known.
     """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendRequest, _recommendation_service_pb2.RecommendResponse]  # type: ignore[assignment]
     """Returns what to show a shopper now, best first.
 
-    A shopper whom the snapshot does not know, or an empty user_id, gets the bestsellers of the channel and region,
+    Known are a shopper by the nightly job and by events recorded since, and a session by its recorded events and by
+    the items that the request lists. Of whom nothing is known gets the bestsellers of the channel and region,
     marked as such in `info`; that is not an error. The answer has fewer than page_size items only where fewer match
-    the filter.
-
-    Fails with INVALID_ARGUMENT for a negative page_size, an id or name above 256 bytes, or too many excluded ids.
+    the filter, or where max_per_category leaves no other.
     """
+    BatchRecommend: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.BatchRecommendRequest, _recommendation_service_pb2.BatchRecommendResponse]  # type: ignore[assignment]
+    """Returns many shoppers' lists at once. Each entry has its own status: one bad request does not fail the others."""
+    RecommendPage: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RecommendPageRequest, _recommendation_service_pb2.RecommendPageResponse]  # type: ignore[assignment]
+    """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
+    first.
+
+    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
+    source needs.
+    """
+    RankItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]  # type: ignore[assignment]
+    """Returns given items in the order that suits a shopper best, for search results and category pages."""
     ListSimilarItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListSimilarItemsRequest, _recommendation_service_pb2.ListSimilarItemsResponse]  # type: ignore[assignment]
     """Returns items that are bought by the same shoppers as an item, most similar first.
 
-    Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, and with
-    INVALID_ARGUMENT as Recommend does or for a page_token of another snapshot or request.
+    Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, with NOT_FOUND (reason
+    CATEGORY_NOT_FOUND) for a category of the filter that it does not know, and with INVALID_ARGUMENT for a
+    page_token of another snapshot or request.
+    """
+    ListBoughtTogether: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.ListBoughtTogetherRequest, _recommendation_service_pb2.ListBoughtTogetherResponse]  # type: ignore[assignment]
+    """Returns items that lie in the same orders as an item or a cart, highest lift first.
+
+    Fails as ListSimilarItems does; unknown items fail only where no item of the request is known.
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Personal recommendations. Every method answers from one snapshot; reads have no side effect, so a call that
-    failed with UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason
-    MALFORMED_REQUEST) for bytes that are not its request, and with RESOURCE_EXHAUSTED where too many calls wait.
+    """Personal recommendations.
+
+    Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
+    UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
+    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
+    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
+    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @_abc_1.abstractmethod
@@ -90,12 +134,40 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.RecommendResponse, _abc.Awaitable[_recommendation_service_pb2.RecommendResponse]]:
         """Returns what to show a shopper now, best first.
 
-        A shopper whom the snapshot does not know, or an empty user_id, gets the bestsellers of the channel and region,
+        Known are a shopper by the nightly job and by events recorded since, and a session by its recorded events and by
+        the items that the request lists. Of whom nothing is known gets the bestsellers of the channel and region,
         marked as such in `info`; that is not an error. The answer has fewer than page_size items only where fewer match
-        the filter.
-
-        Fails with INVALID_ARGUMENT for a negative page_size, an id or name above 256 bytes, or too many excluded ids.
+        the filter, or where max_per_category leaves no other.
         """
+
+    @_abc_1.abstractmethod
+    def BatchRecommend(
+        self,
+        request: _recommendation_service_pb2.BatchRecommendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.BatchRecommendResponse, _abc.Awaitable[_recommendation_service_pb2.BatchRecommendResponse]]:
+        """Returns many shoppers' lists at once. Each entry has its own status: one bad request does not fail the others."""
+
+    @_abc_1.abstractmethod
+    def RecommendPage(
+        self,
+        request: _recommendation_service_pb2.RecommendPageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RecommendPageResponse, _abc.Awaitable[_recommendation_service_pb2.RecommendPageResponse]]:
+        """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
+        first.
+
+        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
+        source needs.
+        """
+
+    @_abc_1.abstractmethod
+    def RankItems(
+        self,
+        request: _recommendation_service_pb2.RankItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.RankItemsResponse, _abc.Awaitable[_recommendation_service_pb2.RankItemsResponse]]:
+        """Returns given items in the order that suits a shopper best, for search results and category pages."""
 
     @_abc_1.abstractmethod
     def ListSimilarItems(
@@ -105,8 +177,20 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.ListSimilarItemsResponse, _abc.Awaitable[_recommendation_service_pb2.ListSimilarItemsResponse]]:
         """Returns items that are bought by the same shoppers as an item, most similar first.
 
-        Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, and with
-        INVALID_ARGUMENT as Recommend does or for a page_token of another snapshot or request.
+        Fails with NOT_FOUND (reason ITEM_NOT_FOUND) for an item that the snapshot does not know, with NOT_FOUND (reason
+        CATEGORY_NOT_FOUND) for a category of the filter that it does not know, and with INVALID_ARGUMENT for a
+        page_token of another snapshot or request.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBoughtTogether(
+        self,
+        request: _recommendation_service_pb2.ListBoughtTogetherRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.ListBoughtTogetherResponse, _abc.Awaitable[_recommendation_service_pb2.ListBoughtTogetherResponse]]:
+        """Returns items that lie in the same orders as an item or a cart, highest lift first.
+
+        Fails as ListSimilarItems does; unknown items fail only where no item of the request is known.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

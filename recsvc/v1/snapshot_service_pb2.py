@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n recsvc/v1/snapshot_service.proto\x12\trecsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x18\n\x16GetServingStateRequest\"\xdc\x01\n\x17GetServingStateResponse\x12,\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1a.recsvc.v1.ServingSnapshot\x12\x1d\n\x15published_snapshot_id\x18\x02 \x01(\t\x12,\n\x0cload_failure\x18\x03 \x01(\x0b\x32\x16.recsvc.v1.LoadFailure\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eserver_version\x18\x05 \x01(\t\"\x8f\x03\n\x0fServingSnapshot\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66ormat_version\x18\x05 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x12\n\nitem_count\x18\x07 \x01(\x03\x12\x12\n\nuser_count\x18\x08 \x01(\x03\x12\x16\n\x0e\x63\x61tegory_count\x18\t \x01(\x03\x12\x17\n\x0f\x63\x61ndidate_count\x18\n \x01(\x03\x12\x16\n\x0e\x66orecast_count\x18\x0b \x01(\x03\x12&\n\x07windows\x18\x0c \x03(\x0b\x32\x15.recsvc.v1.ListWindow\x12\"\n\x07metrics\x18\r \x03(\x0b\x32\x11.recsvc.v1.Metric\"E\n\nListWindow\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"b\n\x0bLoadFailure\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\tfail_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2k\n\x0fSnapshotService\x12X\n\x0fGetServingState\x12!.recsvc.v1.GetServingStateRequest\x1a\".recsvc.v1.GetServingStateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n recsvc/v1/snapshot_service.proto\x12\trecsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x18\n\x16GetServingStateRequest\"\xb8\x02\n\x17GetServingStateResponse\x12,\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1a.recsvc.v1.ServingSnapshot\x12\x1d\n\x15published_snapshot_id\x18\x02 \x01(\t\x12,\n\x0cload_failure\x18\x03 \x01(\x0b\x32\x16.recsvc.v1.LoadFailure\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eserver_version\x18\x05 \x01(\t\x12\x1b\n\x13mapped_snapshot_ids\x18\x06 \x03(\t\x12-\n\nlive_store\x18\x07 \x01(\x0b\x32\x19.recsvc.v1.LiveStoreState\x12\x0e\n\x06worker\x18\x08 \x01(\x05\"\x8c\x01\n\x0eLiveStoreState\x12\x10\n\x08readable\x18\x01 \x01(\x08\x12\x10\n\x08writable\x18\x02 \x01(\x08\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x12\n\nused_bytes\x18\x04 \x01(\x03\x12\x11\n\tmax_bytes\x18\x05 \x01(\x03\x12\x1e\n\x16unexported_event_count\x18\x06 \x01(\x03\"\x8f\x03\n\x0fServingSnapshot\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66ormat_version\x18\x05 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x12\n\nitem_count\x18\x07 \x01(\x03\x12\x12\n\nuser_count\x18\x08 \x01(\x03\x12\x16\n\x0e\x63\x61tegory_count\x18\t \x01(\x03\x12\x17\n\x0f\x63\x61ndidate_count\x18\n \x01(\x03\x12\x16\n\x0e\x66orecast_count\x18\x0b \x01(\x03\x12&\n\x07windows\x18\x0c \x03(\x0b\x32\x15.recsvc.v1.ListWindow\x12\"\n\x07metrics\x18\r \x03(\x0b\x32\x11.recsvc.v1.Metric\"E\n\nListWindow\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12)\n\x06window\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"%\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"b\n\x0bLoadFailure\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12-\n\tfail_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x14ListSnapshotsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x15ListSnapshotsResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.recsvc.v1.PublishedSnapshot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc0\x01\n\x11PublishedSnapshot\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\x12 \n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x12\x0e\n\x06mapped\x18\x05 \x01(\x08\x12\x12\n\nfile_bytes\x18\x06 \x01(\x03\x12\x0f\n\x07problem\x18\x07 \x01(\t\".\n\x17\x41\x63tivateSnapshotRequest\x12\x13\n\x0bsnapshot_id\x18\x01 \x01(\t\"f\n\x18\x41\x63tivateSnapshotResponse\x12,\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1a.recsvc.v1.ServingSnapshot\x12\x1c\n\x14replaced_snapshot_id\x18\x02 \x01(\t2\x9c\x02\n\x0fSnapshotService\x12R\n\rListSnapshots\x12\x1f.recsvc.v1.ListSnapshotsRequest\x1a .recsvc.v1.ListSnapshotsResponse\x12[\n\x10\x41\x63tivateSnapshot\x12\".recsvc.v1.ActivateSnapshotRequest\x1a#.recsvc.v1.ActivateSnapshotResponse\x12X\n\x0fGetServingState\x12!.recsvc.v1.GetServingStateRequest\x1a\".recsvc.v1.GetServingStateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,15 +37,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVINGSTATEREQUEST']._serialized_start=136
   _globals['_GETSERVINGSTATEREQUEST']._serialized_end=160
   _globals['_GETSERVINGSTATERESPONSE']._serialized_start=163
-  _globals['_GETSERVINGSTATERESPONSE']._serialized_end=383
-  _globals['_SERVINGSNAPSHOT']._serialized_start=386
-  _globals['_SERVINGSNAPSHOT']._serialized_end=785
-  _globals['_LISTWINDOW']._serialized_start=787
-  _globals['_LISTWINDOW']._serialized_end=856
-  _globals['_METRIC']._serialized_start=858
-  _globals['_METRIC']._serialized_end=895
-  _globals['_LOADFAILURE']._serialized_start=897
-  _globals['_LOADFAILURE']._serialized_end=995
-  _globals['_SNAPSHOTSERVICE']._serialized_start=997
-  _globals['_SNAPSHOTSERVICE']._serialized_end=1104
+  _globals['_GETSERVINGSTATERESPONSE']._serialized_end=475
+  _globals['_LIVESTORESTATE']._serialized_start=478
+  _globals['_LIVESTORESTATE']._serialized_end=618
+  _globals['_SERVINGSNAPSHOT']._serialized_start=621
+  _globals['_SERVINGSNAPSHOT']._serialized_end=1020
+  _globals['_LISTWINDOW']._serialized_start=1022
+  _globals['_LISTWINDOW']._serialized_end=1091
+  _globals['_METRIC']._serialized_start=1093
+  _globals['_METRIC']._serialized_end=1130
+  _globals['_LOADFAILURE']._serialized_start=1132
+  _globals['_LOADFAILURE']._serialized_end=1230
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_start=1232
+  _globals['_LISTSNAPSHOTSREQUEST']._serialized_end=1293
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_start=1295
+  _globals['_LISTSNAPSHOTSRESPONSE']._serialized_end=1390
+  _globals['_PUBLISHEDSNAPSHOT']._serialized_start=1393
+  _globals['_PUBLISHEDSNAPSHOT']._serialized_end=1585
+  _globals['_ACTIVATESNAPSHOTREQUEST']._serialized_start=1587
+  _globals['_ACTIVATESNAPSHOTREQUEST']._serialized_end=1633
+  _globals['_ACTIVATESNAPSHOTRESPONSE']._serialized_start=1635
+  _globals['_ACTIVATESNAPSHOTRESPONSE']._serialized_end=1737
+  _globals['_SNAPSHOTSERVICE']._serialized_start=1740
+  _globals['_SNAPSHOTSERVICE']._serialized_end=2024
 # @@protoc_insertion_point(module_scope)

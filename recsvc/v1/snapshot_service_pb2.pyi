@@ -49,12 +49,17 @@ class GetServingStateResponse(_message.Message):
     LOAD_FAILURE_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    MAPPED_SNAPSHOT_IDS_FIELD_NUMBER: _builtins.int
+    LIVE_STORE_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
     published_snapshot_id: _builtins.str
     """The snapshot that the published pointer names. Another one than the serving one means that it is being loaded, or
     that it was refused (see load_failure). Empty where the pointer names none or cannot be read.
     """
     server_version: _builtins.str
     """The server's version."""
+    worker: _builtins.int
+    """Which of the server's workers answered, from 0."""
     @_builtins.property
     def snapshot(self) -> Global___ServingSnapshot:
         """The snapshot that serves."""
@@ -67,6 +72,14 @@ class GetServingStateResponse(_message.Message):
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the server started."""
 
+    @_builtins.property
+    def mapped_snapshot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The snapshots that this worker has mapped and that requests may pin, the serving one first."""
+
+    @_builtins.property
+    def live_store(self) -> Global___LiveStoreState:
+        """The live store."""
+
     def __init__(
         self,
         *,
@@ -75,14 +88,59 @@ class GetServingStateResponse(_message.Message):
         load_failure: Global___LoadFailure | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         server_version: _builtins.str = ...,
+        mapped_snapshot_ids: _abc.Iterable[_builtins.str] | None = ...,
+        live_store: Global___LiveStoreState | None = ...,
+        worker: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["load_failure", b"load_failure", "snapshot", b"snapshot", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["live_store", b"live_store", "load_failure", b"load_failure", "snapshot", b"snapshot", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["load_failure", b"load_failure", "published_snapshot_id", b"published_snapshot_id", "server_version", b"server_version", "snapshot", b"snapshot", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["live_store", b"live_store", "load_failure", b"load_failure", "mapped_snapshot_ids", b"mapped_snapshot_ids", "published_snapshot_id", b"published_snapshot_id", "server_version", b"server_version", "snapshot", b"snapshot", "start_time", b"start_time", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetServingStateResponse: _TypeAlias = GetServingStateResponse  # noqa: Y015
+
+@_typing.final
+class LiveStoreState(_message.Message):
+    """The live store, as this worker sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READABLE_FIELD_NUMBER: _builtins.int
+    WRITABLE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    UNEXPORTED_EVENT_COUNT_FIELD_NUMBER: _builtins.int
+    readable: _builtins.bool
+    """Whether it can be read."""
+    writable: _builtins.bool
+    """Whether it can be written."""
+    problem: _builtins.str
+    """What is wrong with it, and what to do; empty where nothing is."""
+    used_bytes: _builtins.int
+    """Bytes used."""
+    max_bytes: _builtins.int
+    """Bytes that it may use."""
+    unexported_event_count: _builtins.int
+    """Events that are recorded and not yet exported to the nightly job."""
+    def __init__(
+        self,
+        *,
+        readable: _builtins.bool = ...,
+        writable: _builtins.bool = ...,
+        problem: _builtins.str = ...,
+        used_bytes: _builtins.int = ...,
+        max_bytes: _builtins.int = ...,
+        unexported_event_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "problem", b"problem", "readable", b"readable", "unexported_event_count", b"unexported_event_count", "used_bytes", b"used_bytes", "writable", b"writable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiveStoreState: _TypeAlias = LiveStoreState  # noqa: Y015
 
 @_typing.final
 class ServingSnapshot(_message.Message):
@@ -249,3 +307,157 @@ class LoadFailure(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LoadFailure: _TypeAlias = LoadFailure  # noqa: Y015
+
+@_typing.final
+class ListSnapshotsRequest(_message.Message):
+    """Asks for the published snapshots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many to return at most. 0 means 20; more than 200 is taken as 200; a negative number is an error."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSnapshotsRequest: _TypeAlias = ListSnapshotsRequest  # noqa: Y015
+
+@_typing.final
+class ListSnapshotsResponse(_message.Message):
+    """The published snapshots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty on the last one."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublishedSnapshot]:
+        """The latest published first."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___PublishedSnapshot] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSnapshotsResponse: _TypeAlias = ListSnapshotsResponse  # noqa: Y015
+
+@_typing.final
+class PublishedSnapshot(_message.Message):
+    """A snapshot that lies in the home folder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    MAPPED_FIELD_NUMBER: _builtins.int
+    FILE_BYTES_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    snapshot_id: _builtins.str
+    """The id, a day and a hash of the content."""
+    active: _builtins.bool
+    """Whether the published pointer names it."""
+    mapped: _builtins.bool
+    """Whether this worker has it mapped, so that requests may pin it."""
+    file_bytes: _builtins.int
+    """Bytes on disk."""
+    problem: _builtins.str
+    """Why it cannot be used; empty where nothing is known against it."""
+    @_builtins.property
+    def as_of(self) -> _date_pb2.Date:
+        """The first day that is not in the data."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the nightly job made it."""
+
+    def __init__(
+        self,
+        *,
+        snapshot_id: _builtins.str = ...,
+        as_of: _date_pb2.Date | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        active: _builtins.bool = ...,
+        mapped: _builtins.bool = ...,
+        file_bytes: _builtins.int = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "as_of", b"as_of", "create_time", b"create_time", "file_bytes", b"file_bytes", "mapped", b"mapped", "problem", b"problem", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishedSnapshot: _TypeAlias = PublishedSnapshot  # noqa: Y015
+
+@_typing.final
+class ActivateSnapshotRequest(_message.Message):
+    """Asks to serve another snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    snapshot_id: _builtins.str
+    """The snapshot. Required."""
+    def __init__(
+        self,
+        *,
+        snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateSnapshotRequest: _TypeAlias = ActivateSnapshotRequest  # noqa: Y015
+
+@_typing.final
+class ActivateSnapshotResponse(_message.Message):
+    """Another snapshot serves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    REPLACED_SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    replaced_snapshot_id: _builtins.str
+    """The one that served before; the same where nothing changed."""
+    @_builtins.property
+    def snapshot(self) -> Global___ServingSnapshot:
+        """The snapshot that serves."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: Global___ServingSnapshot | None = ...,
+        replaced_snapshot_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replaced_snapshot_id", b"replaced_snapshot_id", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateSnapshotResponse: _TypeAlias = ActivateSnapshotResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SnapshotServiceStub:
-    """The serving snapshot and the server's health, for operators.
+    """The serving snapshot, those to roll back to, and the server's health, for operators.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,16 @@ class SnapshotServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListSnapshots = channel.unary_unary(
+                '/recsvc.v1.SnapshotService/ListSnapshots',
+                request_serializer=recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsResponse.FromString,
+                _registered_method=True)
+        self.ActivateSnapshot = channel.unary_unary(
+                '/recsvc.v1.SnapshotService/ActivateSnapshot',
+                request_serializer=recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotResponse.FromString,
+                _registered_method=True)
         self.GetServingState = channel.unary_unary(
                 '/recsvc.v1.SnapshotService/GetServingState',
                 request_serializer=recsvc_dot_v1_dot_snapshot__service__pb2.GetServingStateRequest.SerializeToString,
@@ -43,8 +53,28 @@ class SnapshotServiceStub:
 
 
 class SnapshotServiceServicer:
-    """The serving snapshot and the server's health, for operators.
+    """The serving snapshot, those to roll back to, and the server's health, for operators.
     """
+
+    def ListSnapshots(self, request, context):
+        """Returns the published snapshots, the latest first.
+
+        Fails with INVALID_ARGUMENT for a negative page_size or a page_token that is not one of this method.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivateSnapshot(self, request, context):
+        """Makes another published snapshot the serving one; to roll back is to activate an older one. When the answer comes,
+        the worker that gave it serves the snapshot, and the others do within `poll_seconds`.
+
+        Fails with NOT_FOUND (reason SNAPSHOT_NOT_FOUND) where no snapshot has that id, and with FAILED_PRECONDITION
+        (reason SNAPSHOT_UNUSABLE) where it cannot be used; the serving one goes on then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetServingState(self, request, context):
         """Returns which snapshot serves, since when, and what became of the last try to load another one.
@@ -56,6 +86,16 @@ class SnapshotServiceServicer:
 
 def add_SnapshotServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListSnapshots': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSnapshots,
+                    request_deserializer=recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsResponse.SerializeToString,
+            ),
+            'ActivateSnapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateSnapshot,
+                    request_deserializer=recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotResponse.SerializeToString,
+            ),
             'GetServingState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServingState,
                     request_deserializer=recsvc_dot_v1_dot_snapshot__service__pb2.GetServingStateRequest.FromString,
@@ -70,8 +110,62 @@ def add_SnapshotServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SnapshotService:
-    """The serving snapshot and the server's health, for operators.
+    """The serving snapshot, those to roll back to, and the server's health, for operators.
     """
+
+    @staticmethod
+    def ListSnapshots(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.SnapshotService/ListSnapshots',
+            recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsRequest.SerializeToString,
+            recsvc_dot_v1_dot_snapshot__service__pb2.ListSnapshotsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateSnapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.SnapshotService/ActivateSnapshot',
+            recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotRequest.SerializeToString,
+            recsvc_dot_v1_dot_snapshot__service__pb2.ActivateSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetServingState(request,

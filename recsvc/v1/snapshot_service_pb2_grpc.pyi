@@ -27,25 +27,73 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SnapshotServiceStub:
-    """The serving snapshot and the server's health, for operators."""
+    """The serving snapshot, those to roll back to, and the server's health, for operators."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SnapshotServiceAsyncStub: ...
+    ListSnapshots: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.ListSnapshotsRequest, _snapshot_service_pb2.ListSnapshotsResponse]
+    """Returns the published snapshots, the latest first.
+
+    Fails with INVALID_ARGUMENT for a negative page_size or a page_token that is not one of this method.
+    """
+    ActivateSnapshot: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.ActivateSnapshotRequest, _snapshot_service_pb2.ActivateSnapshotResponse]
+    """Makes another published snapshot the serving one; to roll back is to activate an older one. When the answer comes,
+    the worker that gave it serves the snapshot, and the others do within `poll_seconds`.
+
+    Fails with NOT_FOUND (reason SNAPSHOT_NOT_FOUND) where no snapshot has that id, and with FAILED_PRECONDITION
+    (reason SNAPSHOT_UNUSABLE) where it cannot be used; the serving one goes on then.
+    """
     GetServingState: _grpc.UnaryUnaryMultiCallable[_snapshot_service_pb2.GetServingStateRequest, _snapshot_service_pb2.GetServingStateResponse]
     """Returns which snapshot serves, since when, and what became of the last try to load another one."""
 
 @_typing.type_check_only
 class SnapshotServiceAsyncStub(SnapshotServiceStub):
-    """The serving snapshot and the server's health, for operators."""
+    """The serving snapshot, those to roll back to, and the server's health, for operators."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListSnapshots: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.ListSnapshotsRequest, _snapshot_service_pb2.ListSnapshotsResponse]  # type: ignore[assignment]
+    """Returns the published snapshots, the latest first.
+
+    Fails with INVALID_ARGUMENT for a negative page_size or a page_token that is not one of this method.
+    """
+    ActivateSnapshot: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.ActivateSnapshotRequest, _snapshot_service_pb2.ActivateSnapshotResponse]  # type: ignore[assignment]
+    """Makes another published snapshot the serving one; to roll back is to activate an older one. When the answer comes,
+    the worker that gave it serves the snapshot, and the others do within `poll_seconds`.
+
+    Fails with NOT_FOUND (reason SNAPSHOT_NOT_FOUND) where no snapshot has that id, and with FAILED_PRECONDITION
+    (reason SNAPSHOT_UNUSABLE) where it cannot be used; the serving one goes on then.
+    """
     GetServingState: _aio.UnaryUnaryMultiCallable[_snapshot_service_pb2.GetServingStateRequest, _snapshot_service_pb2.GetServingStateResponse]  # type: ignore[assignment]
     """Returns which snapshot serves, since when, and what became of the last try to load another one."""
 
 class SnapshotServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The serving snapshot and the server's health, for operators."""
+    """The serving snapshot, those to roll back to, and the server's health, for operators."""
+
+    @_abc_1.abstractmethod
+    def ListSnapshots(
+        self,
+        request: _snapshot_service_pb2.ListSnapshotsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_snapshot_service_pb2.ListSnapshotsResponse, _abc.Awaitable[_snapshot_service_pb2.ListSnapshotsResponse]]:
+        """Returns the published snapshots, the latest first.
+
+        Fails with INVALID_ARGUMENT for a negative page_size or a page_token that is not one of this method.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivateSnapshot(
+        self,
+        request: _snapshot_service_pb2.ActivateSnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_snapshot_service_pb2.ActivateSnapshotResponse, _abc.Awaitable[_snapshot_service_pb2.ActivateSnapshotResponse]]:
+        """Makes another published snapshot the serving one; to roll back is to activate an older one. When the answer comes,
+        the worker that gave it serves the snapshot, and the others do within `poll_seconds`.
+
+        Fails with NOT_FOUND (reason SNAPSHOT_NOT_FOUND) where no snapshot has that id, and with FAILED_PRECONDITION
+        (reason SNAPSHOT_UNUSABLE) where it cannot be used; the serving one goes on then.
+        """
 
     @_abc_1.abstractmethod
     def GetServingState(
