@@ -67,6 +67,27 @@ _WORDS: dict[SourceType.ValueType, tuple[ReasonCode.ValueType, _Texts]] = {
             Language.LANGUAGE_EN: ("New", "New in {category}"),
         },
     ),
+    SourceType.SOURCE_TYPE_BOUGHT_TOGETHER: (
+        ReasonCode.REASON_CODE_BOUGHT_TOGETHER,
+        {
+            Language.LANGUAGE_ZH: ("经常一起购买", "经常一起购买"),
+            Language.LANGUAGE_EN: ("Often bought together", "Often bought together"),
+        },
+    ),
+    SourceType.SOURCE_TYPE_RULE: (
+        ReasonCode.REASON_CODE_PICKED_BY_SHOP,
+        {
+            Language.LANGUAGE_ZH: ("店铺推荐", "店铺推荐"),
+            Language.LANGUAGE_EN: ("Picked by the shop", "Picked by the shop"),
+        },
+    ),
+    SourceType.SOURCE_TYPE_SEGMENT: (
+        ReasonCode.REASON_CODE_BESTSELLER_IN_SEGMENT,
+        {
+            Language.LANGUAGE_ZH: ("同类顾客热销", "{category}畅销"),
+            Language.LANGUAGE_EN: ("Bestseller where you shop", "Bestseller in {category}"),
+        },
+    ),
 }
 
 

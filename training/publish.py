@@ -101,17 +101,31 @@ def write_snapshot(
     """
     artefacts = _Artefacts(run)
     items = artefacts.table("items")
+    factors = artefacts.array("item_factors").astype(np.float32, copy=False)
+    categories = category_rows(items["category"])
+    nothing = (items.height, 0)
     writer.write_arrays(
         {
-            "item_factors": artefacts.array("item_factors"),
+            "item_factors": factors,
+            "item_gramian": factors.T @ factors,
             "similar_rows": artefacts.array("similar_rows"),
             "similar_scores": artefacts.array("similar_scores"),
+            "together_rows": np.full(nothing, -1, np.int32),
+            "together_lifts": np.zeros(nothing, np.float32),
+            "together_orders": np.zeros(nothing, np.int32),
+            "item_orders": np.zeros(items.height, np.int32),
+            "active": (items["status"] == "active").to_numpy(),
             "sellable": _sellable(items),
             "price": items["price"].fill_null(float("nan")).to_numpy(),
+            "unit_cost": items["unit_cost"].fill_null(float("nan")).to_numpy(),
+            "stock": items["stock"].fill_null(-1).to_numpy(),
+            "daily_demand": np.full(items.height, np.nan, np.float32),
+            "category_codes": _category_codes(items["category"], sorted(categories)),
         }
     )
     writer.write_items(_item_records(items))
-    writer.write_categories(category_rows(items["category"]))
+    writer.write_categories(categories)
+    writer.write_facets({})
     del items
     writer.write_users(_user_records(artefacts))
     writer.write_lists(_ranked_lists(artefacts.table("popularity")))
@@ -140,6 +154,11 @@ def category_rows(categories: pl.Series) -> dict[str, NDArray[np.int32]]:
     return {path: np.array(members, np.int32) for path, members in rows.items()}
 
 
+def _category_codes(categories: pl.Series, names: list[str]) -> NDArray[np.int32]:
+    places = {name: place for place, name in enumerate(names)}
+    return np.fromiter((places.get(path, -1) for path in categories), np.int32, len(categories))
+
+
 def _sellable(items: pl.DataFrame) -> NDArray[np.bool_]:
     flags = items.select((pl.col("status") == "active") & (pl.col("stock").is_null() | (pl.col("stock") > 0)))
     return flags.to_series().to_numpy()
@@ -162,12 +181,13 @@ def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
         artefacts.table("purchases")
         .lazy()
         .filter(pl.col("quantity") > 0)
-        .select("user_row", "item_row")
-        .unique()
+        .group_by("user_row", "item_row")
+        .agg(pl.col("day").max())
         .sort("user_row", "item_row")
         .collect()
     )
     bought_items = bought["item_row"].to_numpy()
+    bought_days = bought["day"].cast(pl.Int32).to_numpy()
     ends = np.searchsorted(bought["user_row"].to_numpy(), np.arange(len(users) + 1))
     for row, user_id in enumerate(users):
         size = int(np.count_nonzero(ranked[row] >= 0))
@@ -178,9 +198,12 @@ def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
                 tier=0,
                 factors=factors[row],
                 purchased_rows=bought_items[ends[row] : ends[row + 1]],
+                purchased_days=bought_days[ends[row] : ends[row + 1]],
                 ranked_rows=ranked[row, :size],
                 ranked_scores=scores[row, :size],
                 ranked_sources=sources[row, :size],
+                interacted_rows=np.empty(0, np.int32),
+                confidences=np.empty(0, np.float32),
             ),
         )
 

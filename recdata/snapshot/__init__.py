@@ -3,6 +3,7 @@
 from recdata.snapshot.reader import Snapshot
 from recdata.snapshot.records import (
     CandidateRecord,
+    FoldIn,
     ForecastRecord,
     ItemRecord,
     Manifest,
@@ -13,6 +14,7 @@ from recdata.snapshot.writer import SnapshotWriter
 
 __all__ = [
     "CandidateRecord",
+    "FoldIn",
     "ForecastRecord",
     "ItemRecord",
     "Manifest",

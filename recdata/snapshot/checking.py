@@ -15,10 +15,28 @@ ARRAYS = {
     "item_factors": (np.float32, 2),
     "similar_rows": (np.int32, 2),
     "similar_scores": (np.float32, 2),
+    "together_rows": (np.int32, 2),
+    "together_lifts": (np.float32, 2),
+    "together_orders": (np.int32, 2),
+    "item_orders": (np.int32, 1),
+    "active": (np.bool_, 1),
     "sellable": (np.bool_, 1),
+    "price": (np.float64, 1),
+    "unit_cost": (np.float64, 1),
+    "stock": (np.int64, 1),
+    "daily_demand": (np.float32, 1),
+    "category_codes": (np.int32, 1),
 }
 #: Arrays in which every number must be finite; a price may be NaN, which means not known.
-FINITE = ("item_factors", "similar_scores")
+FINITE = ("item_factors", "similar_scores", "together_lifts", "item_gramian")
+#: Arrays of item rows in which -1 stands for none.
+PADDED_ROWS = ("similar_rows", "together_rows")
+#: Arrays of one shape: a list of rows for each item, and what is told of each.
+PAIRED = (
+    ("similar_rows", "similar_scores"),
+    ("together_rows", "together_lifts"),
+    ("together_rows", "together_orders"),
+)
 MAX_WINDOW_DAYS = 36_500
 
 
@@ -91,10 +109,17 @@ def check_arrays(arrays: Mapping[str, NDArray[np.generic]], n_items: int, where:
                 f"{where}: {name} is {array.dtype} {array.shape}; {np.dtype(dtype)} with {axes} axes, the "
                 f"first of {n_items} items, is needed; publish the run again"
             )
-    if arrays["similar_rows"].shape != arrays["similar_scores"].shape:
+    for rows, told in PAIRED:
+        if arrays[rows].shape != arrays[told].shape:
+            raise SnapshotCorruptError(
+                f"{where}: {rows} {arrays[rows].shape} and {told} {arrays[told].shape} differ in shape; "
+                "publish the run again"
+            )
+    gramian, n_factors = arrays["item_gramian"], arrays["item_factors"].shape[1]
+    if gramian.dtype != np.float32 or gramian.shape != (n_factors, n_factors):
         raise SnapshotCorruptError(
-            f"{where}: similar_rows {arrays['similar_rows'].shape} and similar_scores "
-            f"{arrays['similar_scores'].shape} differ in shape; publish the run again"
+            f"{where}: item_gramian is {gramian.dtype} {gramian.shape}; float32 {(n_factors, n_factors)} is "
+            "needed; publish the run again"
         )
 
 

@@ -108,13 +108,13 @@ class Snapshot:
             entries = {
                 section: transaction.stat(self._databases[section])["entries"]
                 for section in SECTIONS
-                if section not in ("arrays", "item_rows")
+                if section not in ("arrays", "item_rows")  # counted otherwise
             }
         entries["categories"] = max(0, entries["categories"] - 1)  # the names are an entry of their own
         where = str(self.folder)
         check_manifest(self.manifest, entries, where)
         try:
-            arrays = {name: self.array(name) for name in ARRAYS}
+            arrays = {name: self.array(name) for name in (*ARRAYS, "item_gramian")}
         except (ValueError, TypeError, msgspec.DecodeError) as error:
             raise SnapshotCorruptError(
                 f"{where}: an array cannot be read ({error}); publish the run again"
@@ -144,6 +144,11 @@ class Snapshot:
         return self.array("item_factors").view(np.float32)
 
     @cached_property
+    def item_gramian(self) -> Float32s:
+        """Returns `(n_factors, n_factors)` float32, the item factors' transpose times themselves."""
+        return self.array("item_gramian").view(np.float32)
+
+    @cached_property
     def similar_rows(self) -> Int32s:
         """Returns `(n_items, k)` int32 item rows, most similar first, padded with −1."""
         return self.array("similar_rows").view(np.int32)
@@ -154,9 +159,59 @@ class Snapshot:
         return self.array("similar_scores").view(np.float32)
 
     @cached_property
+    def together_rows(self) -> Int32s:
+        """Returns `(n_items, k)` int32 rows of items in the same orders, best first, padded with −1."""
+        return self.array("together_rows").view(np.int32)
+
+    @cached_property
+    def together_lifts(self) -> Float32s:
+        """Returns `(n_items, k)` float32 lifts, 0 as padding."""
+        return self.array("together_lifts").view(np.float32)
+
+    @cached_property
+    def together_orders(self) -> Int32s:
+        """Returns `(n_items, k)` int32: how many orders hold both, 0 as padding."""
+        return self.array("together_orders").view(np.int32)
+
+    @cached_property
+    def item_orders(self) -> Int32s:
+        """Returns `(n_items,)` int32: how many orders hold the item, of `manifest.counts["orders"]`."""
+        return self.array("item_orders").view(np.int32)
+
+    @cached_property
+    def active(self) -> NDArray[np.bool_]:
+        """Returns `(n_items,)` bool: not discontinued."""
+        return self.array("active").view(np.bool_)
+
+    @cached_property
     def sellable(self) -> NDArray[np.bool_]:
         """Returns `(n_items,)` bool: active and not known to be out of stock."""
         return self.array("sellable").view(np.bool_)
+
+    @cached_property
+    def price(self) -> NDArray[np.float64]:
+        """Returns `(n_items,)` float64 listed prices, NaN where not known."""
+        return self.array("price").view(np.float64)
+
+    @cached_property
+    def unit_cost(self) -> NDArray[np.float64]:
+        """Returns `(n_items,)` float64 costs of one unit, NaN where not known."""
+        return self.array("unit_cost").view(np.float64)
+
+    @cached_property
+    def stock(self) -> NDArray[np.int64]:
+        """Returns `(n_items,)` int64 units, −1 where stock is not tracked."""
+        return self.array("stock").view(np.int64)
+
+    @cached_property
+    def daily_demand(self) -> Float32s:
+        """Returns `(n_items,)` float32: units that are expected to sell a day, NaN where not known."""
+        return self.array("daily_demand").view(np.float32)
+
+    @cached_property
+    def category_codes(self) -> Int32s:
+        """Returns `(n_items,)` int32: the place of the narrowest category in `categories`, −1 without one."""
+        return self.array("category_codes").view(np.int32)
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
@@ -172,6 +227,14 @@ class Snapshot:
     def category_rows(self, category: str) -> Int32s | None:
         """Returns the ascending item rows of a category and all below it, or None if it is unknown."""
         data = self._get("categories", digest_key(category))
+        return None if data is None else np.frombuffer(data, "<i4")
+
+    def facet_rows(self, facet: str, value: str) -> Int32s | None:
+        """Returns the ascending rows of the items with a facet's value, or None where no item has it.
+
+        Facets are "brand", "channel" and "region" (the item sold there), and "attribute:NAME".
+        """
+        data = self._get("facets", digest_key(facet, value))
         return None if data is None else np.frombuffer(data, "<i4")
 
     def item_row(self, item_id: str) -> int | None:

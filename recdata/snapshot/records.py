@@ -18,15 +18,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 #: LMDB keys hold 511 bytes at most; ids are limited well below by the import.
 MAX_ID_BYTES = 256
 
 # Made once: a user is decoded in every call, and numpy reads a dtype's name anew each time.
 _F4, _I4, _U1 = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
-#: user_row, tier, then how many factors, purchased and ranked rows follow.
-_USER_HEADER = struct.Struct("<5i")
+#: user_row, tier, then how many factors, purchased, ranked and interacted rows follow.
+_USER_HEADER = struct.Struct("<6i")
+_USER_HEADER_WORDS = _USER_HEADER.size // 4
 
 Int32s = NDArray[np.int32]
 Float32s = NDArray[np.float32]
@@ -43,6 +44,16 @@ class Source(IntEnum):
     TRENDING = 5
 
 
+class FoldIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to compute a shopper's vector as the training did; see `recdata.foldin`."""
+
+    penalty: float  # on the squared length of a vector
+    alpha: float  # confidence of a weight of 1
+    event_weights: dict[str, float]  # weight of one event of today, by event type
+    bm25_k1: float = 0.0  # 0 where weights are taken as they are
+    n_sold: int = 0  # items with any interaction, for bm25's rarity
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a snapshot says of itself; stored beside the file as `manifest.json`."""
 
@@ -57,6 +68,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     file_sha256: str
     metrics: dict[str, float] = {}
     lineage: dict[str, str] = {}
+    fold_in: FoldIn | None = None  # None where the model cannot take in new events
+    catalogue_at: datetime | None = None  # when the catalogue was imported; live updates after it hold
+    erasures_applied: int = 0  # erasures up to this number are in no section
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -103,22 +117,28 @@ class UserRecord:
         user_row: row in the nightly job's user table.
         tier: membership tier's code; 0 until customer tiers are computed.
         factors: `(n_factors,)` float32.
-        purchased_rows: `(n_purchased,)` int32, ascending.
+        purchased_rows: `(n_purchased,)` int32, ascending: everything ever bought.
+        purchased_days: `(n_purchased,)` int32, the last day each was bought, in days since 1970-01-01.
         ranked_rows: `(n_ranked,)` int32, best first.
         ranked_scores: `(n_ranked,)` float32.
         ranked_sources: `(n_ranked,)` uint8, `Source` codes.
+        interacted_rows: `(n_interacted,)` int32, ascending: the items that made the factors.
+        confidences: `(n_interacted,)` float32, the confidence of each in the model, above 0.
     """
 
     user_row: int
     tier: int
     factors: Float32s
     purchased_rows: Int32s
+    purchased_days: Int32s
     ranked_rows: Int32s
     ranked_scores: Float32s
     ranked_sources: NDArray[np.uint8]
+    interacted_rows: Int32s
+    confidences: Float32s
 
     def encode(self) -> bytes:
-        """Returns the record's bytes: five int32 of header, then the arrays."""
+        """Returns the record's bytes: six int32 of header, then the arrays, those of most calls first."""
         return b"".join(
             (
                 _USER_HEADER.pack(
@@ -127,11 +147,15 @@ class UserRecord:
                     self.factors.size,
                     self.purchased_rows.size,
                     self.ranked_rows.size,
+                    self.interacted_rows.size,
                 ),
-                self.factors.astype("<f4", copy=False).tobytes(),
-                self.purchased_rows.astype("<i4", copy=False).tobytes(),
                 self.ranked_rows.astype("<i4", copy=False).tobytes(),
                 self.ranked_scores.astype("<f4", copy=False).tobytes(),
+                self.purchased_rows.astype("<i4", copy=False).tobytes(),
+                self.purchased_days.astype("<i4", copy=False).tobytes(),
+                self.factors.astype("<f4", copy=False).tobytes(),
+                self.interacted_rows.astype("<i4", copy=False).tobytes(),
+                self.confidences.astype("<f4", copy=False).tobytes(),
                 self.ranked_sources.astype("u1", copy=False).tobytes(),
             )
         )
@@ -139,18 +163,20 @@ class UserRecord:
     @classmethod
     def decode(cls, buffer: memoryview | bytes) -> UserRecord:
         """Returns views into `buffer`; it must outlive the record."""
-        user_row, tier, n_factors, n_purchased, n_ranked = _USER_HEADER.unpack_from(buffer)
-        at = _USER_HEADER.size
-        factors = np.frombuffer(buffer, _F4, n_factors, at)
-        at += 4 * n_factors
-        purchased = np.frombuffer(buffer, _I4, n_purchased, at)
-        at += 4 * n_purchased
-        rows = np.frombuffer(buffer, _I4, n_ranked, at)
-        at += 4 * n_ranked
-        scores = np.frombuffer(buffer, _F4, n_ranked, at)
-        at += 4 * n_ranked
-        sources = np.frombuffer(buffer, _U1, n_ranked, at)
-        return cls(user_row, tier, factors, purchased, rows, scores, sources)
+        user_row, tier, n_factors, n_purchased, n_ranked, n_interacted = _USER_HEADER.unpack_from(buffer)
+        # Whole views first: a slice of one costs a fraction of a view of its own.
+        at = _USER_HEADER_WORDS
+        words = at + 2 * (n_ranked + n_purchased + n_interacted) + n_factors
+        ints, floats = np.frombuffer(buffer, _I4, words), np.frombuffer(buffer, _F4, words)
+        rows, scores = ints[at : at + n_ranked], floats[at + n_ranked : at + 2 * n_ranked]
+        at += 2 * n_ranked
+        purchased, days = ints[at : at + n_purchased], ints[at + n_purchased : at + 2 * n_purchased]
+        at += 2 * n_purchased
+        factors = floats[at : at + n_factors]
+        at += n_factors
+        interacted, confidences = ints[at : at + n_interacted], floats[at + n_interacted : words]
+        sources = np.frombuffer(buffer, _U1, n_ranked, 4 * words)
+        return cls(user_row, tier, factors, purchased, days, rows, scores, sources, interacted, confidences)
 
 
 @dataclass(frozen=True, slots=True)

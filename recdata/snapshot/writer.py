@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from recdata.errors import PublishError
 from recdata.runs import digest_file
-from recdata.snapshot.checking import FINITE, RowCheck, check_finite, check_lengths
+from recdata.snapshot.checking import FINITE, PADDED_ROWS, RowCheck, check_finite, check_lengths
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     CandidateRecord,
+    FoldIn,
     ForecastRecord,
     ItemRecord,
     Manifest,
@@ -32,7 +33,17 @@ from recdata.snapshot.records import (
 
 SNAPSHOT_FILE = "snapshot.mdb"
 MANIFEST_FILE = "manifest.json"
-SECTIONS = ("arrays", "items", "item_rows", "categories", "users", "lists", "forecasts", "candidates")
+SECTIONS = (
+    "arrays",
+    "items",
+    "item_rows",
+    "categories",
+    "facets",
+    "users",
+    "lists",
+    "forecasts",
+    "candidates",
+)
 CATEGORY_NAMES = b"names"
 BATCH = 10_000
 # A value this long gets pages of its own, so that its bytes are aligned for a view.
@@ -93,7 +104,7 @@ class SnapshotWriter:
             array = np.ascontiguousarray(arrays[name])
             if name in FINITE:
                 check_finite(array, name)
-            if name == "similar_rows":
+            if name in PADDED_ROWS:
                 self._rows.see(array, name, lowest_allowed=-1)  # -1 pads
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             entries.append((f"{name}:data".encode(), little.tobytes().ljust(ALIGNED_BYTES, b"\0")))
@@ -120,6 +131,16 @@ class SnapshotWriter:
         entries.append((CATEGORY_NAMES, packed(names)))
         self._put("categories", sorted(entries))
         self._counts["categories"] = len(names)
+
+    def write_facets(self, facets: Mapping[tuple[str, str], NDArray[np.int32]]) -> None:
+        """Stores, by (facet, value), the ascending rows of the items that have it.
+
+        Facets are "brand", "channel" and "region" (the item sold there), and "attribute:NAME".
+        """
+        for key, rows in facets.items():
+            self._rows.see(rows, f"facet {key}")
+        entries = sorted((digest_key(*key), rows.astype("<i4").tobytes()) for key, rows in facets.items())
+        self._counts["facets"] = self._put("facets", entries)
 
     def write_users(self, users: Iterable[tuple[str, UserRecord]]) -> None:
         """Stores users in ascending order of their id's bytes."""
@@ -165,10 +186,28 @@ class SnapshotWriter:
         currency: str,
         metrics: Mapping[str, float],
         lineage: Mapping[str, str],
+        orders: int = 0,
+        fold_in: FoldIn | None = None,
+        catalogue_at: datetime | None = None,
+        erasures_applied: int = 0,
     ) -> Manifest:
-        """Closes the file, makes it durable, writes the manifest beside it and returns it."""
+        """Closes the file, makes it durable, writes the manifest beside it and returns it.
+
+        Args:
+            as_of: first day that is not in the data.
+            created_at: now.
+            currency: ISO 4217 code of every price.
+            metrics: what was measured of it.
+            lineage: what it was made from.
+            orders: how many orders the bought-together lists were counted in.
+            fold_in: what it takes to compute a vector; None where there is no model.
+            catalogue_at: when the catalogue was imported; live updates made later hold over it.
+            erasures_applied: the number of the last erasure that the data are without.
+        """
         self._rows.finish(self._counts.get("items", 0))
-        self._digest.update(f"{FORMAT_VERSION} {as_of} {currency}".encode())
+        self._counts["orders"] = orders
+        folding = "" if fold_in is None else msgspec.json.encode(fold_in).decode()
+        self._digest.update(f"{FORMAT_VERSION} {as_of} {currency} {orders} {folding}".encode())
         path = self._folder / SNAPSHOT_FILE
         try:
             self._env.sync(True)
@@ -185,6 +224,9 @@ class SnapshotWriter:
                 file_sha256=digest_file(path),
                 metrics=dict(metrics),
                 lineage=dict(lineage),
+                fold_in=fold_in,
+                catalogue_at=catalogue_at,
+                erasures_applied=erasures_applied,
             )
             content = msgspec.json.format(msgspec.json.encode(manifest))
             with (self._folder / MANIFEST_FILE).open("wb") as file:
@@ -203,10 +245,13 @@ class SnapshotWriter:
             ranked_scores=user.ranked_scores,
             ranked_sources=user.ranked_sources,
         )
+        check_lengths(where, purchased_rows=user.purchased_rows, purchased_days=user.purchased_days)
+        check_lengths(where, interacted_rows=user.interacted_rows, confidences=user.confidences)
         check_finite(user.factors, f"{where} factors")
         check_finite(user.ranked_scores, f"{where} ranked_scores")
-        self._rows.see(user.purchased_rows, where)
-        self._rows.see(user.ranked_rows, where)
+        check_finite(user.confidences, f"{where} confidences")
+        for rows in (user.purchased_rows, user.ranked_rows, user.interacted_rows):
+            self._rows.see(rows, where)
         return user
 
     def _put(self, section: str, entries: Iterable[tuple[bytes, bytes]]) -> int:

@@ -17,6 +17,7 @@ from recdata.snapshot import (
     SnapshotWriter,
     UserRecord,
 )
+from tests.arrays import snapshot_arrays
 
 LONG_ID = "長" * 66 + "id"  # 200 bytes of UTF-8
 
@@ -26,12 +27,13 @@ def write_small(
 ) -> Manifest:
     """Writes two items, two users, one list, one forecast, one candidate; `arrays` stand in for its own."""
     writer.write_arrays(
-        {
-            "item_factors": np.arange(6, dtype=np.float32).reshape(2, 3),
-            "similar_rows": np.array([[1], [-1]], np.int32),
-            "similar_scores": np.array([[0.5], [0.0]], np.float32),
-            "sellable": np.array([True, False]),
-        }
+        snapshot_arrays(
+            2,
+            item_factors=np.arange(6, dtype=np.float32).reshape(2, 3),
+            similar_rows=np.array([[1], [-1]], np.int32),
+            similar_scores=np.array([[0.5], [0.0]], np.float32),
+            sellable=np.array([True, False]),
+        )
         | arrays
     )
     writer.write_items(
@@ -52,10 +54,14 @@ def write_small(
         tier=0,
         factors=np.array([1, 2, 3], np.float32),
         purchased_rows=np.array([0], np.int32),
+        purchased_days=np.array([19_000], np.int32),
         ranked_rows=np.array([1, 0], np.int32),
         ranked_scores=np.array([0.9, 0.1], np.float32),
         ranked_sources=np.array([1, 2], np.uint8),
+        interacted_rows=np.array([0], np.int32),
+        confidences=np.array([1.5], np.float32),
     )
+    writer.write_facets({("brand", "B"): np.array([1], np.int32)})
     writer.write_users([("u1", user), ("用户", user)])
     popular = RankedList(np.array([1, 0], np.int32), np.array([2, 1], np.float32), np.array([2, 1], np.int32))
     writer.write_lists({("best", 28, "", "", ""): popular, ("best", 7, "", "", ""): popular})

@@ -19,6 +19,7 @@ from recdata.errors import (
 )
 from recdata.snapshot import ForecastRecord, Snapshot, SnapshotWriter, UserRecord
 from recdata.snapshot.writer import MANIFEST_FILE, SNAPSHOT_FILE
+from tests.arrays import snapshot_arrays
 from tests.recdata.conftest import LONG_ID, write_small
 
 
@@ -30,6 +31,7 @@ def test_everything_written_is_read_back(snapshot_folder: Path) -> None:
     snapshot = Snapshot.open(snapshot_folder)
     assert snapshot.manifest.counts == {
         "items": 2, "users": 2, "lists": 2, "forecasts": 1, "candidates": 1, "categories": 3,
+        "facets": 1, "orders": 0,
     }  # fmt: skip
     assert snapshot.manifest.windows == {"best": [28, 7]}
     assert snapshot.item_factors.tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -112,12 +114,12 @@ def test_a_newer_format_is_refused_by_name(snapshot_folder: Path) -> None:
     manifest = json.loads(path.read_text())
     manifest["format_version"] = 99
     path.write_text(json.dumps(manifest))
-    with pytest.raises(SnapshotFormatError, match="format_version is 99, this version reads 1; upgrade"):
+    with pytest.raises(SnapshotFormatError, match="format_version is 99, this version reads 2; upgrade"):
         Snapshot.open(snapshot_folder)
 
 
 def test_a_garbled_manifest_is_refused(snapshot_folder: Path) -> None:
-    (snapshot_folder / MANIFEST_FILE).write_text('{"format_version": 1, "snapshot_id": 5}')
+    (snapshot_folder / MANIFEST_FILE).write_text('{"format_version": 2, "snapshot_id": 5}')
     with pytest.raises(SnapshotCorruptError, match="cannot be read"):
         Snapshot.open(snapshot_folder)
 
@@ -134,10 +136,8 @@ def test_an_empty_folder_holds_no_snapshot(tmp_path: Path) -> None:
 
 
 def test_users_out_of_order_are_refused(tmp_path: Path) -> None:
-    nothing = np.zeros(0, np.float32)
-    user = UserRecord(
-        0, 0, nothing, nothing.view(np.int32), nothing.view(np.int32), nothing, nothing.view(np.uint8)
-    )
+    none, no_rows = np.zeros(0, np.float32), np.zeros(0, np.int32)
+    user = UserRecord(0, 0, none, no_rows, no_rows, no_rows, none, no_rows.view(np.uint8), no_rows, none)
     with (
         SnapshotWriter(tmp_path / "made") as writer,
         pytest.raises(PublishError, match="do not ascend between b'b' and b'a'"),
@@ -158,13 +158,16 @@ def test_a_user_record_survives_its_bytes(
         tier=3,
         factors=np.array(factors, np.float32),
         purchased_rows=np.array(purchased, np.int32),
+        purchased_days=np.arange(len(purchased), dtype=np.int32),
         ranked_rows=np.array(ranked, np.int32),
         ranked_scores=np.arange(len(ranked), dtype=np.float32),
         ranked_sources=np.ones(len(ranked), np.uint8),
+        interacted_rows=np.array(purchased, np.int32),
+        confidences=np.arange(1, len(purchased) + 1, dtype=np.float32),
     )
     again = UserRecord.decode(record.encode())
     assert (again.user_row, again.tier) == (7, 3)
-    for name in ("factors", "purchased_rows", "ranked_rows", "ranked_scores", "ranked_sources"):
+    for name in UserRecord.__slots__[2:]:
         np.testing.assert_array_equal(getattr(again, name), getattr(record, name))
 
 
@@ -216,7 +219,7 @@ def test_an_array_with_values_that_cannot_be_is_not_written(
     ("change", "why"),
     [
         ({"ranked_rows": [0, 5]}, "user 'u' names item row 5, but there are only 0 items"),
-        ({"purchased_rows": [-1]}, "user 'u' names item row -1"),
+        ({"purchased_rows": [-1], "purchased_days": [0]}, "user 'u' names item row -1"),
         ({"ranked_rows": [0]}, "different lengths"),
         ({"ranked_scores": [np.nan, 1]}, r"user 'u' ranked_scores\[0\] is nan"),
         ({"factors": [np.inf]}, r"user 'u' factors\[0\] is inf"),
@@ -228,11 +231,15 @@ def test_a_user_who_cannot_be_is_not_written(
     arrays: dict[str, list[float]] = {
         "factors": [],
         "purchased_rows": [],
+        "purchased_days": [],
+        "interacted_rows": [],
+        "confidences": [],
         "ranked_rows": [0, 1],
         "ranked_scores": [1, 0],
         "ranked_sources": [1, 1],
     }
-    dtypes = {"factors": np.float32, "ranked_scores": np.float32, "ranked_sources": np.uint8}
+    floats = ("factors", "ranked_scores", "confidences")
+    dtypes = dict.fromkeys(floats, np.float32) | {"ranked_sources": np.uint8}
     made = {name: np.array(each, dtypes.get(name, np.int32)) for name, each in (arrays | change).items()}
 
     def write(writer: SnapshotWriter) -> None:
@@ -266,15 +273,16 @@ def test_a_manifest_that_was_edited_by_hand_is_refused(
 def test_a_shop_without_items_and_users_is_a_snapshot(tmp_path: Path) -> None:
     with SnapshotWriter(tmp_path / "made") as writer:
         writer.write_arrays(
-            {
-                "item_factors": np.empty((0, 0), np.float32),
-                "similar_rows": np.empty((0, 5), np.int32),
-                "similar_scores": np.empty((0, 5), np.float32),
-                "sellable": np.empty(0, np.bool_),
-            }
+            snapshot_arrays(
+                0,
+                item_factors=np.empty((0, 0), np.float32),
+                similar_rows=np.empty((0, 5), np.int32),
+                similar_scores=np.empty((0, 5), np.float32),
+            )
         )
         writer.write_items([])
         writer.write_categories({})
+        writer.write_facets({})
         writer.write_users([])
         writer.write_lists({})
         writer.write_forecasts({})

@@ -15,6 +15,7 @@ import numpy as np
 from recdata.releases import Releases
 from recdata.snapshot import (
     CandidateRecord,
+    FoldIn,
     ForecastRecord,
     ItemRecord,
     Manifest,
@@ -22,6 +23,7 @@ from recdata.snapshot import (
     SnapshotWriter,
     UserRecord,
 )
+from tests.arrays import snapshot_arrays
 
 AS_OF = date(2025, 3, 1)
 ITEMS = {
@@ -54,9 +56,12 @@ def user(
         tier=0,
         factors=np.array(factors, np.float32),
         purchased_rows=np.sort(purchased),
+        purchased_days=np.full(purchased.size, 20_140, np.int32),  # 2025-02-21
         ranked_rows=ranked,
         ranked_scores=scores,
         ranked_sources=np.array(sources, np.uint8),
+        interacted_rows=np.sort(purchased),
+        confidences=np.full(purchased.size, 2.0, np.float32),
     )
 
 
@@ -107,20 +112,6 @@ class Tiny:
         similar_rows = np.full((6, 3), -1, np.int32)
         similar_rows[ROWS["apple"]] = rows("pear", "milk", "bread")
         similar_scores = np.tile(np.array([0.9, 0.8, 0.7], np.float32), (6, 1))
-        arrays = {
-            "item_factors": np.array([[row, 1] for row in range(6)], np.float32),
-            "similar_rows": similar_rows,
-            "similar_scores": similar_scores,
-            "sellable": np.array([item_id != "milk" for item_id in ITEMS]),
-            "price": np.array([price or np.nan for _, _, price in ITEMS.values()]),
-        }
-        writer.write_arrays(
-            {name: array for name, array in arrays.items() if name not in self.without_arrays}
-        )
-        writer.write_items(
-            ItemRecord(item_id, title + self.title_suffix, category, "", price, None, "active", None)
-            for item_id, (title, category, price) in ITEMS.items()
-        )
         paths = {
             "Food": rows("apple", "bread", "pear"),
             "Food > Fruit": rows("apple", "pear"),
@@ -128,7 +119,54 @@ class Tiny:
             "Drinks": rows("beer", "milk", "wine"),
             "Empty": np.empty(0, np.int32),
         }
+        names = sorted(paths)
+        together = {"apple": (["pear", "wine"], [3.0, 1.5], [12, 6]), "wine": (["apple"], [1.5], [6])}
+        arrays = {
+            "item_factors": np.array([[row, 1] for row in range(6)], np.float32),
+            "similar_rows": similar_rows,
+            "similar_scores": similar_scores,
+            "sellable": np.array([item_id != "milk" for item_id in ITEMS]),
+            "stock": np.array([0 if item_id == "milk" else -1 for item_id in ITEMS], np.int64),
+            "price": np.array([price or np.nan for _, _, price in ITEMS.values()]),
+            "category_codes": np.array(
+                [names.index(category) for _, category, _ in ITEMS.values()], np.int32
+            ),
+            "together_rows": np.full((6, 2), -1, np.int32),
+            "together_lifts": np.zeros((6, 2), np.float32),
+            "together_orders": np.zeros((6, 2), np.int32),
+            "item_orders": np.array([40, 50, 30, 10, 20, 20], np.int32),
+        }
+        for item_id, (others, lifts, orders) in together.items():
+            there = slice(0, len(others))
+            arrays["together_rows"][ROWS[item_id], there] = rows(*others)
+            arrays["together_lifts"][ROWS[item_id], there] = lifts
+            arrays["together_orders"][ROWS[item_id], there] = orders
+        arrays = snapshot_arrays(6, **arrays)
+        writer.write_arrays(
+            {name: array for name, array in arrays.items() if name not in self.without_arrays}
+        )
+        writer.write_items(
+            ItemRecord(
+                item_id,
+                title + self.title_suffix,
+                category,
+                "Orchard" if item_id in ("apple", "pear") else "",
+                price,
+                0 if item_id == "milk" else None,
+                "active",
+                None,
+            )
+            for item_id, (title, category, price) in ITEMS.items()
+        )
         writer.write_categories(paths)
+        writer.write_facets(
+            {
+                ("brand", "Orchard"): rows("apple", "pear"),
+                ("channel", "app"): rows("pear", "wine"),
+                ("region", "north"): rows("wine"),
+                ("attribute:organic", "yes"): rows("apple", "bread"),
+            }
+        )
         users = {
             "ann": user((1, 0), rows("bread", "wine"), rows("bread", "milk", "apple"), [2, 1, 1]),
             "cold": user((0, 0), rows("beer"), rows(), []),
@@ -151,4 +189,9 @@ class Tiny:
             currency="CNY",
             metrics={"ndcg_at_20": 0.25},
             lineage={},
+            orders=100,
+            fold_in=FoldIn(
+                penalty=0.5, alpha=1.0, event_weights={"purchase": 3.0, "view": 1.5, "add_to_cart": 2.0}
+            ),
+            catalogue_at=datetime(2025, 3, 1, 1, tzinfo=UTC),
         )

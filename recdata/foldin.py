@@ -1,0 +1,78 @@
+"""Owns computing a shopper's vector from what they did, and splitting a score into what made it.
+
+One step of alternating least squares for one shopper: Hu, Koren and Volinsky, "Collaborative Filtering for
+Implicit Feedback Datasets" (2008), equation 4, and equation 7 for the split. The offline training and the
+server use the same lines, so that a vector folded in is the one that training would have found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recdata.snapshot.records import Float32s, FoldIn
+
+Float64s = NDArray[np.float64]
+
+
+def confidence(weight: float, n_items: int, fold_in: FoldIn) -> float:
+    """Returns the confidence that training gives an interaction of a weight.
+
+    Args:
+        weight: of the interaction before BM25, above 0.
+        n_items: how many different items the shopper interacted with, this one included.
+        fold_in: the model's settings.
+    """
+    if not fold_in.bm25_k1:
+        return fold_in.alpha * weight
+    rarity = math.log1p((fold_in.n_sold - n_items + 0.5) / (n_items + 0.5))
+    saturated = weight * (fold_in.bm25_k1 + 1.0) / (fold_in.bm25_k1 + weight)
+    return fold_in.alpha * saturated * rarity
+
+
+def event_confidences(
+    event_types: Sequence[str], n_items_before: int, fold_in: FoldIn
+) -> NDArray[np.float32]:
+    """Returns the confidence of each event of today, `(n_events,)` float32; 0 for a type without weight."""
+    n_items = n_items_before + len(event_types)
+    weights = (fold_in.event_weights.get(kind, 0.0) for kind in event_types)
+    return np.array(
+        [confidence(weight, n_items, fold_in) if weight > 0 else 0.0 for weight in weights], np.float32
+    )
+
+
+class FoldedIn:
+    """A shopper's vector, with what is needed to explain its scores.
+
+    Args:
+        gramian: `(f, f)`, the item factors' transpose times themselves.
+        factors: `(n, f)`, the factors of the items that the shopper interacted with.
+        confidences: `(n,)`, the confidence of each, above 0.
+        penalty: on the squared length of the vector.
+
+    Attributes:
+        vector: `(f,)` float32; zeros without interactions.
+    """
+
+    def __init__(
+        self, gramian: Float32s, factors: Float32s, confidences: Float32s, *, penalty: float
+    ) -> None:
+        self._factors, self._confidences = factors, confidences
+        weighted = factors * (confidences - 1.0)[:, None]
+        self._matrix = gramian + weighted.T @ factors
+        self._matrix.flat[:: gramian.shape[0] + 1] += penalty
+        self.vector: Float32s = np.linalg.solve(self._matrix, confidences @ factors).astype(np.float32)
+
+    def contributions(self, item_factors: Float32s) -> Float32s:
+        """Returns how much each interaction adds to each item's score, `(n_items, n)`.
+
+        A row's sum is the item's score: its factors times `vector`.
+
+        Args:
+            item_factors: `(n_items, f)`.
+        """
+        carried = np.linalg.solve(self._matrix, item_factors.T)  # (f, n_items)
+        return (self._factors @ carried).T * self._confidences
