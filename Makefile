@@ -9,7 +9,7 @@ RECSVC := $(BIN)/recsvc --home $(HOME_FOLDER) --config $(CONFIG)
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint proto nightly serve bench lock clean
+.PHONY: help demo test lint proto freeze nightly serve bench lock clean
 
 help: ## Say what each verb does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ demo: $(STAMP) ## From raw orders to served recommendations and a selection repo
 test: $(STAMP) ## Run every test
 	$(BIN)/pytest -n 2
 
-lint: $(STAMP) ## Check style, types and protos
+lint: $(STAMP) ## Check style, types, protos, and that no caller of the released contract breaks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,6 +37,9 @@ lint: $(STAMP) ## Check style, types and protos
 
 proto: $(STAMP) ## Generate recsvc/v1 from proto/ again
 	$(BIN)/python proto/generate.py
+
+freeze: $(STAMP) ## Make the contract in proto/ the released one, which later ones may not break
+	$(BIN)/python proto/generate.py --release
 
 nightly: $(STAMP) ## Run the nightly job on the imported tables of HOME_FOLDER
 	$(RECSVC) nightly

@@ -1,8 +1,9 @@
-"""Owns turning the protos into Python, and checking them: `python proto/generate.py [--check]`.
+"""Owns turning the protos into Python, and checking them: `python proto/generate.py [--check | --release]`.
 
-Without an option it writes `recsvc/v1/` anew; with `--check` it only compares and lints. protoc comes with
-grpcio-tools and the linter with buf-bin; buf is given an image made by protoc, so that neither needs a
-network.
+Without an option it writes `recsvc/v1/` anew, then checks; with `--check` it only checks: that the generated
+code is current, that buf's linter has nothing to say, and that no caller of the released contract breaks.
+`--release` makes the contract as it stands the released one, `proto/released.binpb`. protoc comes with
+grpcio-tools and buf with buf-bin; buf is given images made by protoc, so that neither needs a network.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 PACKAGE = "recsvc/v1"
+#: What the last release promised its callers, as protoc wrote it.
+RELEASED = PROTO / "released.binpb"
 INIT = '"""The messages and stubs of the service; generated from `proto/` by `make proto`."""\n'
 
 
@@ -63,14 +66,30 @@ def generate(folder: Path) -> None:
     (folder / PACKAGE / "__init__.py").write_text(INIT, encoding="utf-8")
 
 
-def lint() -> bool:
+def write_image(image: Path, *options: str) -> None:
+    """Writes the contract as one descriptor set, imports included: what buf reads in place of files."""
+    protoc("--include_imports", *options, f"--descriptor_set_out={image}")
+
+
+def buf(*arguments: str | Path) -> bool:
     """Returns whether buf finds nothing to say, after printing what it says."""
+    command = [str(Path(sys.executable).parent / "buf"), *map(str, arguments)]
+    command += ["--config", str(PROTO / "buf.yaml")]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def sound(released: Path) -> bool:
+    """Returns whether the contract passes the linter and breaks no caller of a released one."""
     with tempfile.TemporaryDirectory() as name:
         image = Path(name) / "image.binpb"
-        protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={image}")
-        buf = Path(sys.executable).parent / "buf"
-        command = [str(buf), "lint", str(image), "--config", str(PROTO / "buf.yaml")]
-        return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+        write_image(image, "--include_source_info")
+        linted = buf("lint", image)
+        kept = buf("breaking", image, "--against", released)
+    if not kept:
+        sys.stderr.write(
+            "callers of the released contract would break; add a field or a method beside the old one\n"
+        )
+    return linted and kept
 
 
 def differences(folder: Path) -> list[str]:
@@ -82,10 +101,16 @@ def differences(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Generates or checks; returns the exit code."""
+    """Generates, checks or releases; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare and lint, write nothing")
-    check: bool = parser.parse_args().check
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--check", action="store_true", help="compare and lint, write nothing")
+    either.add_argument("--release", action="store_true", help="also make this contract the released one")
+    parser.add_argument(
+        "--against", type=Path, default=RELEASED, metavar="IMAGE", help="the contract that callers rely on"
+    )
+    options = parser.parse_args()
+    check: bool = options.check
     with tempfile.TemporaryDirectory() as name:
         generate(Path(name))
         stale = differences(Path(name))
@@ -94,7 +119,9 @@ def main() -> int:
             shutil.copytree(Path(name) / PACKAGE, ROOT / PACKAGE)
     if check and stale:
         sys.stderr.write(f"{PACKAGE} is not current ({', '.join(stale)}); run `make proto`\n")
-    clean = lint()
+    clean = sound(options.against)
+    if options.release and clean:
+        write_image(RELEASED)
     return int(not clean or (check and bool(stale)))
 
 
