@@ -11,7 +11,15 @@ RecsvcError
  │    ├── SnapshotFormatError     written by a newer (or unknown) format
  │    └── SnapshotNotFoundError
  ├── PublishError         a snapshot could not be published; the old one goes on serving
- └── ServeError           the server could not start (port in use, no snapshot)
+ ├── ServeError           the server could not start (port in use, no snapshot)
+ └── LiveStoreError       the live store cannot do what was asked of it
+      ├── LiveStoreFullError         no room is left in it, or on its disk
+      ├── LiveStoreReadOnlyError     this process may read it and not write it
+      ├── LiveStoreUnavailableError  not there, damaged, or closed
+      │    └── LiveStoreFormatError      written by another format than this version knows
+      ├── ExportBusyError            another export is at work
+      ├── RuleExistsError            a rule has that id already
+      └── RuleNotFoundError          no rule has that id
 """
 
 from __future__ import annotations
@@ -80,3 +88,43 @@ class ServeError(RecsvcError):
     """The server could not start."""
 
     exit_code = 7
+
+
+class LiveStoreError(RecsvcError):
+    """The live store cannot do what was asked of it; nothing was changed.
+
+    `lasting` says whether the next write will most likely fail too.
+    """
+
+    exit_code = 8
+    lasting = False
+
+
+class LiveStoreFullError(LiveStoreError):
+    """No room is left in the live store, or on its disk; it can be read, and written once room is made."""
+
+    lasting = True
+
+
+class LiveStoreReadOnlyError(LiveStoreError):
+    """This process may read the live store and not write it."""
+
+
+class LiveStoreUnavailableError(LiveStoreError):
+    """The live store is not there, damaged, or closed."""
+
+
+class LiveStoreFormatError(LiveStoreUnavailableError):
+    """The live store was written in a format that this version does not know."""
+
+
+class ExportBusyError(LiveStoreError):
+    """Another export of the live store's events is at work."""
+
+
+class RuleExistsError(LiveStoreError):
+    """A rule has that id already."""
+
+
+class RuleNotFoundError(LiveStoreError):
+    """No rule has that id."""

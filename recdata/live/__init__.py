@@ -1,1 +1,19 @@
 """What changes during the day: events, stock, prices, rules, erasures; one LMDB file beside the snapshots."""
+
+from recdata.live.records import EventRecord, ItemChange, ItemState, RecentEntry, RuleRecord
+from recdata.live.store import LiveState, LiveStore
+from recdata.live.view import LiveView, Person
+from recdata.live.writing import RecordOutcome
+
+__all__ = [
+    "EventRecord",
+    "ItemChange",
+    "ItemState",
+    "LiveState",
+    "LiveStore",
+    "LiveView",
+    "Person",
+    "RecentEntry",
+    "RecordOutcome",
+    "RuleRecord",
+]

@@ -7,6 +7,7 @@ microseconds since 1970-01-01 UTC.
 from __future__ import annotations
 
 import hashlib
+import struct
 
 import msgspec
 
@@ -45,12 +46,52 @@ class RecentEntry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ItemState(msgspec.Struct, frozen=True, array_like=True):
-    """What UpdateItems has set of an item; None is as the catalogue says."""
+    """What UpdateItems has set of an item; None is as the catalogue says.
+
+    Each field has a time of its own: a catalogue that was imported between two updates outdates the first
+    and not the second.
+    """
 
     stock: int | None
     price: float | None
     status: str | None  # active, discontinued
+    update_time_us: int  # of the latest change
+    stock_time_us: int = 0
+    price_time_us: int = 0
+    status_time_us: int = 0
+
+    def after(self, catalogue_us: int) -> ItemState | None:
+        """Returns what still holds beside a catalogue that was imported then; None where nothing does."""
+        stock = self.stock if self.stock_time_us > catalogue_us else None
+        price = self.price if self.price_time_us > catalogue_us else None
+        status = self.status if self.status_time_us > catalogue_us else None
+        if stock is None and price is None and status is None:
+            return None
+        times = self.stock_time_us, self.price_time_us, self.status_time_us
+        return ItemState(stock, price, status, self.update_time_us, *times)
+
+
+class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of one item; None leaves a field as it is."""
+
     update_time_us: int
+    stock: int | None = None
+    price: float | None = None
+    status: str | None = None
+
+    def applied_to(self, state: ItemState | None) -> ItemState:
+        """Returns an item's state after the change; None stands for an item that was never changed."""
+        old = state or ItemState(None, None, None, 0)
+        now = self.update_time_us
+        return ItemState(
+            old.stock if self.stock is None else self.stock,
+            old.price if self.price is None else self.price,
+            old.status if self.status is None else self.status,
+            now,
+            old.stock_time_us if self.stock is None else now,
+            old.price_time_us if self.price is None else now,
+            old.status_time_us if self.status is None else now,
+        )
 
 
 class RuleRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +99,66 @@ class RuleRecord(msgspec.Struct, frozen=True, array_like=True):
 
     rule_id: str
     content: bytes
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One person's latest erasure; the ledger's key is their `person_digest`."""
+
+    number: int
+    time_us: int
+
+
+class ExportIntent(msgspec.Struct, frozen=True, array_like=True):
+    """An export that has begun; it is finished before another one begins."""
+
+    first: int
+    last: int
+    folder: str
+    file_name: str
+
+
+class Counters(msgspec.Struct, array_like=True):
+    """The small numbers that every reader and writer wants; one entry."""
+
+    last_sequence: int = 0
+    exported_sequence: int = 0
+    unexported: int = 0
+    catalogue_version: int = 0
+    rules_version: int = 0
+    erasures: int = 0  # the last number in the ledger
+    max_bytes: int = 0
+
+    def encode(self) -> bytes:
+        """Returns the entry's bytes."""
+        return COUNTERS.pack(*msgspec.structs.astuple(self))
+
+    @classmethod
+    def decode(cls, content: bytes | None) -> Counters:
+        """Returns the counters; None, an entry that is not there yet, gives zeros."""
+        return cls(*COUNTERS.unpack(content)) if content else cls()
+
+
+COUNTERS = struct.Struct("<7q")
+
+
+def sequence_key(sequence: int) -> bytes:
+    """Returns the key of an event: eight bytes, big-endian, so that keys sort as events came."""
+    return sequence.to_bytes(8, "big")
+
+
+def user_key(user_id: str) -> bytes:
+    """Returns the key of a shopper's recent entries."""
+    return b"u" + user_id.encode()
+
+
+def session_key(session_id: str) -> bytes:
+    """Returns the key of a session's recent entries."""
+    return b"s" + session_id.encode()
+
+
+def event_key(event_id: str) -> bytes:
+    """Returns the 16 bytes by which a known event id is kept; what the id says of a person is not kept."""
+    return hashlib.blake2b(event_id.encode(), digest_size=16, usedforsecurity=False).digest()
 
 
 def person_digest(user_id: str) -> bytes:
