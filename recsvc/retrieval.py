@@ -1,24 +1,32 @@
-"""Owns choosing items: pure functions from a snapshot's arrays to rows, scores and sources, best first.
+"""Owns choosing items: from a snapshot's arrays to rows, scores and sources, best first.
 
-A shopper's list is filled in steps, each over the items that the request allows: the list ranked by the
-nightly job, the exact product of the shopper's and the items' factors, bestsellers of ever wider segments,
-and at last the catalogue. Later steps run only where the ones before did not fill the page.
+A shopper's list is filled in steps, each over the items that the request allows: the personal items (the list
+ranked by the nightly job, and what the shopper's last steps lead to), the exact product of the shopper's and
+the items' factors, bestsellers of ever wider segments, and at last the catalogue. Later steps run only where
+the ones before did not fill the page.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recdata.snapshot import RankedList, Snapshot, UserRecord
+from recdata.snapshot import RankedList, Snapshot
 from recdata.snapshot.records import Float32s, Int32s
-from recsvc.serving import Generation
+from recsvc.call import Call
+from recsvc.filtering import Conditions
 from recsvc.v1.common_pb2 import SourceType
 
 SEPARATOR = " > "
+#: Seconds that the exact product takes for one item and one factor, and for one item, measured generously.
+SECONDS_A_PRODUCT = 1e-9
+SECONDS_AN_ITEM = 2e-8
+
+COLLABORATIVE = SourceType.SOURCE_TYPE_COLLABORATIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,37 +38,53 @@ class Segment:
     region: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Eligible:
-    """Which items may be in an answer; conditions are tested on the rows at hand, not on the catalogue.
+    """Which items may be in an answer.
 
     Attributes:
-        sellable: `(n_items,)` bool.
-        within: ascending rows of the category asked for; None for all.
-        without: ascending rows to leave out, such as what the shopper bought; None for none.
-        excluded: ascending rows that the request leaves out; None for none.
+        conditions: those of the catalogue, which all hold; at least one.
+        without: ascending rows to leave out, such as what the shopper bought.
+        only: ascending rows, the only ones that may be in it; None for any.
     """
 
-    sellable: NDArray[np.bool_]
-    within: Int32s | None = None
-    without: Int32s | None = None
-    excluded: Int32s | None = None
+    conditions: tuple[Conditions, ...]
+    without: tuple[Int32s, ...] = ()
+    only: Int32s | None = None
 
     def among(self, rows: Int32s) -> NDArray[np.bool_]:
         """Returns for each row whether it is eligible, `(len(rows),)` bool."""
-        keep = self.sellable[rows]
-        if self.within is not None:
-            keep &= contains(self.within, rows)
-        if self.without is not None:
-            keep &= ~contains(self.without, rows)
-        if self.excluded is not None:
-            keep &= ~contains(self.excluded, rows)
+        keep = self.conditions[0].among(rows)
+        for condition in self.conditions[1:]:
+            keep = keep & condition.among(rows)
+        for ascending in self.without:
+            keep = keep & ~contains(ascending, rows)
+        if self.only is not None:
+            keep = keep & contains(self.only, rows)
         return keep
 
-    def rows(self, all_rows: Int32s) -> Int32s:
+    def rows(self) -> Int32s:
         """Returns every eligible row, ascending."""
-        rows = all_rows if self.within is None else self.within
-        return rows[self.among(rows)]
+        if self.only is not None:
+            return self.only[self.among(self.only)]
+        first = min(self.conditions, key=lambda each: each.count_at_most())
+        rows = first.rows()
+        others = tuple(each for each in self.conditions if each is not first)
+        for condition in others:
+            rows = rows[condition.among(rows)]
+        for ascending in self.without:
+            rows = rows[~contains(ascending, rows)]
+        return rows
+
+    def count_at_most(self) -> int:
+        """Returns a number that the eligible items do not exceed."""
+        count = min(each.count_at_most() for each in self.conditions)
+        return count if self.only is None else min(count, self.only.size)
+
+    def but(self, *without: Int32s) -> Eligible:
+        """Returns the same, leaving out more ascending rows."""
+        more = tuple(rows for rows in without if rows.size)
+        return Eligible(self.conditions, self.without + more, self.only) if more else self
 
 
 @dataclass(slots=True)
@@ -68,15 +92,25 @@ class Picks:
     """A list in the making, best first; a row is taken once.
 
     Attributes:
+        limit: how many items it may hold.
         rows: item rows.
         scores: one for each row.
         sources: `SourceType` numbers, one for each row.
+        cap: at most so many items of one narrowest category; 0 for any number.
+        category_codes: `(n_items,)` int32, needed for a cap.
+        taken: how many items of each category stand on the page already; shared by the lists of one page.
+        because: the row that led to an item, by row, where there is one.
     """
 
     limit: int
     rows: list[int] = field(default_factory=list)
     scores: list[Float32s] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
+    cap: int = 0
+    page_cap: int = 0
+    category_codes: Int32s | None = None
+    taken: Counter[int] = field(default_factory=Counter)
+    because: dict[int, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:
@@ -85,6 +119,9 @@ class Picks:
 
     def add(self, rows: Int32s, scores: Float32s, sources: Sequence[int]) -> None:
         """Appends the first of the given items that have room; none of them may be in the list."""
+        if (self.cap or self.page_cap) and rows.size:
+            places = self._within_cap(rows)
+            rows, scores, sources = rows[places], scores[places], [sources[place] for place in places]
         room = self.missing
         if rows.size > room:
             rows, scores, sources = rows[:room], scores[:room], sources[:room]
@@ -97,13 +134,42 @@ class Picks:
         if self.rows:
             fresh = ~np.isin(rows, self.rows)
             rows, scores = rows[fresh], scores[fresh]
-        self.add(rows, scores, [source] * min(rows.size, self.missing))
+        self.add(rows, scores, [source] * rows.size)
+
+    def pin(self, row: int, position: int) -> None:
+        """Puts an item that is not in the list at a place, from 1 on; a full list loses its last item."""
+        place = min(position - 1, len(self.rows))
+        if place >= self.limit:
+            return
+        scores = np.insert(self.all_scores(), place, 0.0)[: self.limit]
+        self.rows.insert(place, row)
+        self.sources.insert(place, SourceType.SOURCE_TYPE_RULE)
+        del self.rows[self.limit :], self.sources[self.limit :]
+        self.scores = [scores]
 
     def all_scores(self) -> Float32s:
         """Returns the scores as one array, `(len(rows),)` float32."""
         return (
             self.scores[0] if len(self.scores) == 1 else np.concatenate(self.scores or [np.empty(0, "<f4")])
         )
+
+    def _within_cap(self, rows: Int32s) -> list[int]:
+        """Returns the places of rows whose category has room, as many as are missing; counts them."""
+        if self.category_codes is None:
+            return list(range(rows.size))
+        here = Counter(self.category_codes[self.rows].tolist())
+        places: list[int] = []
+        for place, code in enumerate(self.category_codes[rows].tolist()):
+            if len(places) == self.missing:
+                break
+            full = (self.cap and here[code] >= self.cap) or (
+                self.page_cap and self.taken[code] >= self.page_cap
+            )
+            if code < 0 or not full:
+                here[code] += 1
+                self.taken[code] += 1
+                places.append(place)
+        return places
 
 
 def contains(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
@@ -114,30 +180,32 @@ def contains(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
     return found
 
 
-def add_ranked(picks: Picks, user: UserRecord, eligible: Eligible) -> None:
-    """Adds the shopper's ranked items, in their order."""
-    places = eligible.among(user.ranked_rows).nonzero()[0][: picks.missing]
-    picks.add(user.ranked_rows[places], user.ranked_scores[places], user.ranked_sources[places].tolist())
+def add_by_vector(picks: Picks, vector: Float32s, eligible: Eligible, call: Call) -> None:
+    """Adds the eligible items with the highest product of factors; ties by item id.
 
-
-def add_by_factors(picks: Picks, user: UserRecord, eligible: Eligible, generation: Generation) -> None:
-    """Adds the eligible items with the highest product of factors; ties by item id."""
-    factors = generation.snapshot.item_factors
-    if not user.factors.size or not user.factors.any() or user.factors.size != factors.shape[1]:
+    Left out, and noted as a degradation, where the caller cannot wait for it.
+    """
+    factors = call.generation.snapshot.item_factors
+    if vector.size != factors.shape[1] or not vector.any():
         return
-    rows = eligible.rows(generation.all_rows)
+    count = eligible.count_at_most()
+    cost = count * (factors.shape[1] * SECONDS_A_PRODUCT + SECONDS_AN_ITEM)
+    if not call.affords(cost, f"the product of {count} items"):
+        return
+    rows = eligible.rows()
     if picks.rows:
         rows = rows[~np.isin(rows, picks.rows)]
     # einsum and not a BLAS product: that would start threads of its own for one vector.
     if 2 * rows.size < factors.shape[0]:
-        scores = np.einsum("if,f->i", factors[rows], user.factors)
+        scores = np.einsum("if,f->i", factors[rows], vector)
     else:
-        scores = np.einsum("if,f->i", factors, user.factors)[rows]
-    best = top(scores, picks.missing)
-    picks.add(rows[best], scores[best], [SourceType.SOURCE_TYPE_COLLABORATIVE] * best.size)
+        scores = np.einsum("if,f->i", factors, vector)[rows]
+    # A cap may leave out the best, so that more are needed.
+    best = top(scores, rows.size if picks.cap or picks.page_cap else picks.missing)
+    picks.add(rows[best], scores[best], [COLLABORATIVE] * best.size)
 
 
-def add_bestsellers(picks: Picks, segment: Segment, eligible: Eligible, generation: Generation) -> bool:
+def add_bestsellers(picks: Picks, segment: Segment, eligible: Eligible, call: Call) -> bool:
     """Adds bestsellers of the segment, then of ever wider ones; returns whether its own list exists.
 
     The channel and region are widened first, then the category.
@@ -146,27 +214,34 @@ def add_bestsellers(picks: Picks, segment: Segment, eligible: Eligible, generati
     for place, wider in enumerate(widening(segment)):
         if not picks.missing:
             break
-        ranked = _bestsellers(generation, wider)
+        ranked = bestsellers(call, wider)
         if ranked is not None:
             exact = exact or place == 0
             keep = eligible.among(ranked.rows)
-            picks.add_new(ranked.rows[keep], ranked.scores[keep], SourceType.SOURCE_TYPE_BESTSELLER)
+            whole_shop = wider == Segment()
+            source = SourceType.SOURCE_TYPE_BESTSELLER if whole_shop else SourceType.SOURCE_TYPE_SEGMENT
+            picks.add_new(ranked.rows[keep], ranked.scores[keep], source)
     return exact
 
 
-def add_catalogue(picks: Picks, eligible: Eligible, generation: Generation) -> None:
+def add_catalogue(picks: Picks, eligible: Eligible) -> None:
     """Adds any eligible item, by item id, with score 0."""
-    rows = eligible.rows(generation.all_rows)
+    rows = eligible.rows()
     picks.add_new(rows, np.zeros(rows.size, np.float32), SourceType.SOURCE_TYPE_CATALOGUE)
 
 
-def similar(snapshot: Snapshot, item_row: int, eligible: Eligible) -> tuple[Int32s, Float32s]:
-    """Returns the eligible items that are similar to one, most similar first, and their scores."""
+def similar(snapshot: Snapshot, item_row: int) -> tuple[Int32s, Float32s]:
+    """Returns the items that are similar to one, most similar first, and their scores."""
     rows = snapshot.similar_rows[item_row]
     known = rows >= 0
-    rows, scores = rows[known], snapshot.similar_scores[item_row][known]
-    keep = eligible.among(rows) & (rows != item_row)
-    return rows[keep], scores[keep]
+    return rows[known], snapshot.similar_scores[item_row][known]
+
+
+def together(snapshot: Snapshot, item_row: int) -> tuple[Int32s, Float32s]:
+    """Returns the items of the same orders as one, highest lift first, and their lifts."""
+    rows = snapshot.together_rows[item_row]
+    known = rows >= 0
+    return rows[known], snapshot.together_lifts[item_row][known]
 
 
 def find_list(
@@ -199,6 +274,17 @@ def top(scores: Float32s, count: int) -> NDArray[np.intp]:
     return best
 
 
+def bestsellers(call: Call, segment: Segment) -> RankedList | None:
+    """Returns the bestsellers of just this segment, in the window that fills lists."""
+    return call.generation.snapshot.ranked_list(
+        "best",
+        call.generation.bestseller_window_days,
+        category=segment.category,
+        channel=segment.channel,
+        region=segment.region,
+    )
+
+
 def _upwards(category: str) -> Iterator[str]:
     while category:
         yield category
@@ -210,13 +296,3 @@ def _wider_places(segment: Segment) -> list[Segment]:
     category, channel, region = segment.category, segment.channel, segment.region
     places = ((channel, region), (channel, ""), ("", region), ("", ""))
     return [Segment(category, *place) for place in dict.fromkeys(places)]
-
-
-def _bestsellers(generation: Generation, segment: Segment) -> RankedList | None:
-    return generation.snapshot.ranked_list(
-        "best",
-        generation.bestseller_window_days,
-        category=segment.category,
-        channel=segment.channel,
-        region=segment.region,
-    )

@@ -8,9 +8,9 @@ from google.type.date_pb2 import Date
 
 from recsvc import paging
 from recsvc.answers import answer_info, category_rows, language_of
+from recsvc.call import Call
 from recsvc.candidates import candidate_message
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
-from recsvc.serving import Generation
 from recsvc.v1.selection_service_pb2 import (
     Forecast,
     ForecastDay,
@@ -31,13 +31,14 @@ LEVELS = {
 }
 
 
-def list_candidates(generation: Generation, request: ListCandidatesRequest) -> bytes:
+def list_candidates(call: Call, request: ListCandidatesRequest) -> bytes:
     """Returns a serialised ListCandidatesResponse.
 
     Raises:
         UnknownNameError: the category is not in the snapshot.
         InvalidFieldError: a bad page size or token.
     """
+    generation = call.generation
     limit = paging.page_size(request.page_size)
     start = paging.page_start(request, request.page_token, generation.snapshot_id)
     ranks = generation.candidates.ranks(
@@ -60,13 +61,14 @@ def list_candidates(generation: Generation, request: ListCandidatesRequest) -> b
     ).SerializeToString()
 
 
-def get_forecast(generation: Generation, request: GetForecastRequest) -> bytes:
+def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
     """Returns a serialised GetForecastResponse.
 
     Raises:
         UnknownNameError: there is no such forecast.
         InvalidFieldError: no level, or a negative number of days.
     """
+    generation = call.generation
     level = LEVELS.get(request.level)
     if level is None:
         raise InvalidFieldError("level", f"level must be one of {', '.join(LEVELS.values())}")

@@ -17,39 +17,77 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from recdata.errors import ServeError
+from recsvc.beside import list_bought_together, list_similar_items
 from recsvc.bestselling import list_bestsellers
+from recsvc.call import Call
 from recsvc.config import ServingConfig
 from recsvc.errors import MalformedRequestError, RequestError, StoppedError, abort, code_of
+from recsvc.live import LiveHold
 from recsvc.log import log
-from recsvc.recommending import list_similar_items, recommend
+from recsvc.pages import recommend_page
+from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.selecting import get_forecast, list_candidates
-from recsvc.serving import Generation, Serving
+from recsvc.serving import Serving
 from recsvc.side import SideServices
 from recsvc.state import serving_state
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
-from recsvc.v1.recommendation_service_pb2 import ListSimilarItemsRequest, RecommendRequest
+from recsvc.v1.recommendation_service_pb2 import (
+    BatchRecommendRequest,
+    ListBoughtTogetherRequest,
+    ListSimilarItemsRequest,
+    RankItemsRequest,
+    RecommendPageRequest,
+    RecommendRequest,
+)
 from recsvc.v1.selection_service_pb2 import GetForecastRequest, ListCandidatesRequest
 from recsvc.v1.snapshot_service_pb2 import GetServingStateRequest
 
-#: A method: reads one generation and a request, returns the serialised response.
-Method = Callable[[Generation, Any], bytes]
+#: A method: answers a call and its request with the serialised response.
+Method = Callable[[Call, Any], bytes]
 
 #: What grpc is given for one service, by method name.
 Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]
 
 MAX_PORT = 65535
 
+#: By request, which snapshot it asks for; "" for the one that serves.
+PINS: dict[type[Message], Callable[[Any], str]] = {
+    RecommendRequest: lambda request: request.snapshot_id,
+    RecommendPageRequest: lambda request: request.shopper.snapshot_id,
+    RankItemsRequest: lambda request: request.shopper.snapshot_id,
+    ListSimilarItemsRequest: lambda request: request.snapshot_id,
+    ListBoughtTogetherRequest: lambda request: request.snapshot_id,
+    ListBestsellersRequest: lambda request: request.snapshot_id,
+}
+
+#: The methods that wait for the disk.
+WRITES = frozenset(
+    (
+        "recsvc.v1.EventService/RecordEvents",
+        "recsvc.v1.CatalogService/UpdateItems",
+        "recsvc.v1.CatalogService/CreateRule",
+        "recsvc.v1.CatalogService/UpdateRule",
+        "recsvc.v1.CatalogService/DeleteRule",
+        "recsvc.v1.CustomerService/EraseCustomer",
+        "recsvc.v1.SnapshotService/ActivateSnapshot",
+    )
+)
+
 
 def methods(serving: Serving) -> dict[str, dict[str, tuple[type[Message], Method]]]:
     """Returns by service and method: the request's class, and what answers it."""
 
-    def get_serving_state(generation: Generation, _: GetServingStateRequest) -> bytes:
-        return serving_state(serving, generation)
+    def get_serving_state(call: Call, _: GetServingStateRequest) -> bytes:
+        return serving_state(serving, call.generation)
 
     return {
         "recsvc.v1.RecommendationService": {
             "Recommend": (RecommendRequest, recommend),
+            "BatchRecommend": (BatchRecommendRequest, batch_recommend),
+            "RecommendPage": (RecommendPageRequest, recommend_page),
+            "RankItems": (RankItemsRequest, rank_items),
             "ListSimilarItems": (ListSimilarItemsRequest, list_similar_items),
+            "ListBoughtTogether": (ListBoughtTogetherRequest, list_bought_together),
         },
         "recsvc.v1.BestsellerService": {"ListBestsellers": (ListBestsellersRequest, list_bestsellers)},
         "recsvc.v1.SelectionService": {
@@ -65,6 +103,7 @@ class Server:
 
     Attributes:
         serving: the snapshot that answers.
+        live: the live store, as far as it can be used.
         grpc_server: grpc's server, for handlers that are added before `start`.
         port: the port that it listens on, 0 before `start`.
 
@@ -74,8 +113,11 @@ class Server:
 
     def __init__(self, home: Path, config: ServingConfig) -> None:
         self.serving = Serving(home, config)
+        self.live = LiveHold(home, max_bytes=config.live_store_mb << 20)
+        self._home = home
         self.port = 0
         self._config = config
+        self._writers = ThreadPoolExecutor(config.write_threads, thread_name_prefix="write")
         self._stopping = threading.Event()
         self.grpc_server = grpc.server(
             ThreadPoolExecutor(config.threads, thread_name_prefix="call"),
@@ -133,6 +175,8 @@ class Server:
         ended = self.grpc_server.stop(self._config.shutdown_grace_seconds)
         self._side.close()
         ended.wait()
+        self._writers.shutdown()
+        self.live.close()
         self.serving.stop()
         log(logging.INFO, "stopped")
 
@@ -165,30 +209,43 @@ class Server:
         self, name: str, request_type: type[Message], method: Method
     ) -> Callable[[bytes, grpc.ServicerContext], bytes]:
         """Returns what grpc calls: the method on a leased generation, errors mapped, slow calls logged."""
-        serving, parse = self.serving, request_type.FromString
+        serving, live, home, parse = self.serving, self.live, self._home, request_type.FromString
+        pinned_by = PINS.get(request_type, _not_pinned)
         slow_seconds = self._config.slow_call_ms / 1000 or float("inf")
 
         def handle(content: bytes, context: grpc.ServicerContext) -> bytes:
             began = time.perf_counter()
             try:
-                generation = serving.acquire()
-            except StoppedError as error:
-                abort(context, error)
-            try:
-                return method(generation, parse(content))
+                request = parse(content)
+                generation = serving.acquire(pinned_by(request))
             except DecodeError:
                 abort(context, MalformedRequestError(request_type.DESCRIPTOR.full_name))
+            except (StoppedError, RequestError) as error:
+                abort(context, error)
+            view = live.view()
+            try:
+                call = Call(generation, view=view, live=live, home=home, patience=context, serving=serving)
+                return method(call, request)
             except Exception as error:
                 if not isinstance(error, RequestError):
                     log(logging.ERROR, "call failed", method=name, code=code_of(error).name, error=error)
                 abort(context, error)
             finally:
+                if view is not None:
+                    live.leave(view)
                 serving.release(generation)
                 seconds = time.perf_counter() - began
                 if seconds > slow_seconds:
                     log(logging.WARNING, "slow call", method=name, milliseconds=round(1000 * seconds, 1))
 
+        if name in WRITES:
+            # These wait for the disk, and must not take the threads that answer reads.
+            handle.experimental_thread_pool = self._writers  # type: ignore[attr-defined] # grpc's own name
         return handle
+
+
+def _not_pinned(_: Message) -> str:
+    return ""
 
 
 def add_service(server: grpc.Server, service: str, handlers: Handlers) -> None:

@@ -7,9 +7,11 @@ source and reason, and four bytes of score; all but the score are made once and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from types import MappingProxyType
 
+import msgspec
 from google.type.money_pb2 import Money
 
 from recdata.snapshot import ItemRecord
@@ -82,6 +84,7 @@ class ItemBytes:
         endings: tuple[bytes, ...],
         *,
         keep: bool,
+        prices: Mapping[int, float] = MappingProxyType({}),
     ) -> bytes:
         """Returns the `results` entries of a response whose field 1 is `repeated RankedItem`.
 
@@ -91,8 +94,16 @@ class ItemBytes:
             sources: places in `endings`, one for each row.
             endings: the bytes of source and reason by source.
             keep: whether to keep the entries made; only for endings of which there are few.
+            prices: by row, prices that stand in for those of the snapshot.
         """
-        if keep:
+        if prices and not prices.keys().isdisjoint(rows):
+            entries = [
+                self._priced(row, endings[source], prices[row])
+                if row in prices
+                else self._entry(row, endings[source])
+                for row, source in zip(rows, sources, strict=True)
+            ]
+        elif keep:
             shelves = self._shelves.get(endings) or self._shelves.setdefault(endings, [{} for _ in endings])
             try:
                 entries = [shelves[source][row] for row, source in zip(rows, sources, strict=True)]
@@ -129,6 +140,18 @@ class ItemBytes:
             self._shelves, self._n_entries = {}, count
         return self._shelves.setdefault(endings, [{} for _ in endings])
 
+    def message(self, row: int, *, prices: Mapping[int, float]) -> Item:
+        """Returns an item as its message, with the price of now."""
+        record = self._read(row)
+        if row in prices:
+            record = msgspec.structs.replace(record, price=prices[row])
+        return item_message(record, self._currency)
+
+    def _priced(self, row: int, ending: bytes, price: float) -> bytes:
+        """Returns an entry up to its score, with another price than the snapshot's; nothing is kept."""
+        item = RankedItem(item=self.message(row, prices={row: price}))
+        return _head(item.SerializeToString() + ending)
+
     def _entry(self, row: int, ending: bytes) -> bytes:
         """Returns an entry up to its score: head, item, source and reason, the score's tag."""
         item = self._items.get(row)
@@ -137,5 +160,10 @@ class ItemBytes:
                 self._items = {}
             message = RankedItem(item=item_message(self._read(row), self._currency))
             item = self._items[row] = message.SerializeToString()
-        body = item + ending + SCORE_TAG
-        return RESULTS_TAG + varint(len(body) + SCORE_BYTES) + body
+        return _head(item + ending)
+
+
+def _head(entry: bytes) -> bytes:
+    """Returns an entry up to its score: the field's tag, the length of all, what is given, a tag."""
+    body = entry + SCORE_TAG
+    return RESULTS_TAG + varint(len(body) + SCORE_BYTES) + body

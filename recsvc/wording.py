@@ -91,6 +91,32 @@ _WORDS: dict[SourceType.ValueType, tuple[ReasonCode.ValueType, _Texts]] = {
 }
 
 
+#: By reason's code: what is said where the item behind it is named.
+_NAMED: dict[ReasonCode.ValueType, dict[Language.ValueType, str]] = {
+    ReasonCode.REASON_CODE_BECAUSE_YOU_BOUGHT: {
+        Language.LANGUAGE_ZH: "因为您买过「{title}」",
+        Language.LANGUAGE_EN: "Because you bought {title}",
+    },
+    ReasonCode.REASON_CODE_BECAUSE_YOU_VIEWED: {
+        Language.LANGUAGE_ZH: "因为您看过「{title}」",
+        Language.LANGUAGE_EN: "Because you looked at {title}",
+    },
+    ReasonCode.REASON_CODE_SIMILAR_ITEM: {
+        Language.LANGUAGE_ZH: "买过「{title}」的顾客也在买",
+        Language.LANGUAGE_EN: "Bought by the same shoppers as {title}",
+    },
+    ReasonCode.REASON_CODE_BOUGHT_TOGETHER: {
+        Language.LANGUAGE_ZH: "经常与「{title}」一起购买",
+        Language.LANGUAGE_EN: "Often bought together with {title}",
+    },
+}
+
+
+def named(code: ReasonCode.ValueType, title: str, language: Language.ValueType) -> str:
+    """Returns the words of a reason that names the item behind it."""
+    return _NAMED[code][language].replace("{title}", title)
+
+
 @lru_cache(maxsize=4096)
 def endings(language: Language.ValueType, category: str) -> tuple[bytes, ...]:
     """Returns, by SourceType number, the bytes of a RankedItem's source and reason.

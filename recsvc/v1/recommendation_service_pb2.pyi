@@ -389,8 +389,8 @@ class CarouselResult(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CAROUSEL_ID_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
+    CAROUSEL_ID_FIELD_NUMBER: _builtins.int
     carousel_id: _builtins.str
     """The caller's name of the carousel."""
     @_builtins.property
@@ -400,8 +400,8 @@ class CarouselResult(_message.Message):
     def __init__(
         self,
         *,
-        carousel_id: _builtins.str = ...,
         results: _abc.Iterable[_common_pb2.RankedItem] | None = ...,
+        carousel_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

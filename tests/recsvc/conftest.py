@@ -14,6 +14,9 @@ from grpc_status import rpc_status
 from recsvc.config import ServingConfig
 from recsvc.server import Server
 from recsvc.v1.bestseller_service_pb2_grpc import BestsellerServiceStub
+from recsvc.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from recsvc.v1.customer_service_pb2_grpc import CustomerServiceStub
+from recsvc.v1.event_service_pb2_grpc import EventServiceStub
 from recsvc.v1.recommendation_service_pb2_grpc import RecommendationServiceStub
 from recsvc.v1.selection_service_pb2_grpc import SelectionServiceStub
 from recsvc.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
@@ -39,6 +42,9 @@ class Stubs:
     """Every service of one server."""
 
     def __init__(self, channel: grpc.Channel) -> None:
+        self.events = EventServiceStub(channel)
+        self.catalog = CatalogServiceStub(channel)
+        self.customers = CustomerServiceStub(channel)
         self.recommendations = RecommendationServiceStub(channel)
         self.bestsellers = BestsellerServiceStub(channel)
         self.selection = SelectionServiceStub(channel)

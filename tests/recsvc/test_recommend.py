@@ -11,6 +11,7 @@ SHORT = {
     SourceType.SOURCE_TYPE_REPEAT: "R",
     SourceType.SOURCE_TYPE_BESTSELLER: "B",
     SourceType.SOURCE_TYPE_CATALOGUE: "K",
+    SourceType.SOURCE_TYPE_SEGMENT: "S",
 }
 
 
@@ -63,7 +64,7 @@ def test_a_category_holds_all_below_it(ask):
 
 def test_an_unknown_shopper_gets_the_bestsellers_of_the_channel_and_region(ask):
     answer = ask(user_id="nobody", page_size=2, channel="app", region="north")
-    assert items(answer) == "pear:B wine:B"
+    assert items(answer) == "pear:S wine:S"
     assert reasons(answer) == ["UNKNOWN_USER"]
 
 
@@ -75,13 +76,13 @@ def test_a_visitor_without_id_gets_bestsellers_too(ask):
 
 def test_bestsellers_are_widened_until_the_page_is_full_and_the_catalogue_comes_last(ask):
     answer = ask(channel="app", region="north")
-    assert items(answer) == "pear:B wine:B beer:B apple:B bread:B"
+    assert items(answer) == "pear:S wine:S beer:S apple:B bread:B"
     assert items(ask(exclude_item_ids=["beer"])) == "apple:B bread:B pear:K wine:K"
 
 
 def test_a_segment_without_a_list_gets_a_wider_one_and_says_so(ask):
     answer = ask(page_size=2, channel="app", region="south")
-    assert items(answer) == "wine:B beer:B"
+    assert items(answer) == "wine:S beer:S"
     assert reasons(answer) == ["NO_LIST_FOR_SEGMENT", "UNKNOWN_USER"]
 
 
@@ -93,9 +94,9 @@ def test_a_shopper_without_any_taste_yet_gets_bestsellers_and_is_told(ask):
 
 def test_bestsellers_of_a_category_come_before_those_of_the_shop(ask):
     answer = ask(category="Food")
-    assert items(answer) == "bread:B apple:B pear:K"
+    assert items(answer) == "bread:S apple:S pear:K"
     assert answer.results[0].reason.text == "Bestseller in Food"
-    assert items(ask(category="Food > Bakery")) == "bread:B"
+    assert items(ask(category="Food > Bakery")) == "bread:S"
 
 
 def test_the_answer_is_never_empty_while_one_item_matches(ask):

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recdata.releases import Releases
+from recsvc.catalogue import CatalogueKeeper
 from recsvc.retrieval import Eligible, Picks, Segment, contains, top, widening
+from recsvc.v1.common_pb2 import ItemFilter
+from tests.recsvc.tiny import ITEMS, ROWS, Tiny
 
 row_sets = st.sets(st.integers(0, 30)).map(lambda rows: np.array(sorted(rows), np.int32))
 
@@ -21,19 +26,50 @@ def test_top_is_the_head_of_the_whole_order_by_score_then_place(scores, count):
     assert best.tolist() == sorted(range(len(scores)), key=lambda place: (-scores[place], place))[:count]
 
 
-@given(row_sets, row_sets, row_sets, st.lists(st.booleans(), min_size=31, max_size=31))
-def test_eligible_rows_are_those_that_pass_every_condition(within, without, excluded, sellable):
-    eligible = Eligible(np.array(sellable), within, without, excluded)
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    Tiny().publish(home)
+    snapshot = Releases(home).open_current()
+    yield CatalogueKeeper(snapshot).current(None)
+    snapshot.close()
+
+
+small_sets = st.sets(st.integers(0, 5)).map(lambda rows: np.array(sorted(rows), np.int32))
+
+
+@given(st.lists(small_sets, max_size=3), st.none() | small_sets, st.sampled_from(["", "Food", "Drinks"]))
+def test_eligible_rows_are_those_that_pass_every_condition(everything, without, only, category):
+    conditions = (everything.everything, everything.conditions(ItemFilter(category=category)))
+    eligible = Eligible(conditions, tuple(without), only)
     expected = [
         row
-        for row in within.tolist()
-        if sellable[row] and row not in without.tolist() and row not in excluded.tolist()
+        for row, (_, path, _) in enumerate(ITEMS.values())
+        if row != ROWS["milk"]
+        and path.startswith(category)
+        and (only is None or row in only)
+        and not any(row in rows for rows in without)
     ]
-    assert eligible.rows(np.arange(31, dtype=np.int32)).tolist() == expected
-    assert (
-        Eligible(np.array(sellable)).rows(np.arange(31, dtype=np.int32)).tolist()
-        == np.flatnonzero(sellable).tolist()
-    )
+    assert eligible.rows().tolist() == expected
+    every = np.arange(6, dtype=np.int32)
+    assert every[eligible.among(every)].tolist() == expected
+    assert eligible.count_at_most() >= len(expected)
+
+
+def test_a_pin_takes_its_place_and_a_full_list_loses_its_last():
+    picks = Picks(3)
+    picks.add(np.array([4, 2, 7], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
+    picks.pin(9, 2)
+    assert (picks.rows, picks.all_scores().tolist()) == ([4, 9, 2], [3, 0, 2])
+    picks.pin(8, 4)  # below the page
+    assert picks.rows == [4, 9, 2]
+
+
+def test_a_cap_leaves_items_out_and_goes_on():
+    picks = Picks(3, cap=1, category_codes=np.array([0, 0, 1, 1, -1, -1], np.int32))
+    picks.add(np.array([0, 1, 2], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
+    picks.add(np.array([3, 4, 5], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
+    assert picks.rows == [0, 2, 4]
 
 
 def test_a_segment_is_widened_by_place_first_and_by_category_last():

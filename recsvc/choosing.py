@@ -1,0 +1,283 @@
+"""Owns one list for one shopper: who may be in it, in which order, under which rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recdata.snapshot import UserRecord
+from recdata.snapshot.records import Int32s
+from recsvc import retrieval
+from recsvc.answers import check_names, no_list
+from recsvc.call import Call
+from recsvc.errors import InvalidFieldError, quoted
+from recsvc.filtering import Conditions
+from recsvc.personal import Pool, moved_pool, nightly_pool, rotate
+from recsvc.retrieval import Eligible, Picks, Segment
+from recsvc.rules import ActiveRules, Pin, settle
+from recsvc.shopper import SECONDS_A_DAY, Shopper, identify
+from recsvc.v1.common_pb2 import ItemFilter, SourceType
+from recsvc.v1.recommendation_service_pb2 import RecommendRequest
+
+#: So many times the page are looked at first; the whole list only where they do not fill it.
+HEAD_PAGES = 3
+
+
+@dataclass(slots=True)
+class Chosen:
+    """A list, and what is needed to explain it.
+
+    Attributes:
+        picks: the items.
+        shopper: for whom.
+        pool: the personal order that they came from; None where the nightly list alone did.
+        rules: the rules that held; None without any.
+    """
+
+    picks: Picks
+    shopper: Shopper
+    pool: Pool | None = None
+    rules: ActiveRules | None = None
+
+
+@dataclass(slots=True)
+class Shown:
+    """What stands on a page already.
+
+    Attributes:
+        rows: the items of the carousels above.
+        max_per_category: of the whole page; 0 for any number.
+        taken: how many items of each category the page has.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    max_per_category: int = 0
+    taken: Counter[int] = field(default_factory=Counter)
+
+
+def who(call: Call, request: RecommendRequest) -> Shopper:
+    """Returns the shopper of a request.
+
+    Raises:
+        InvalidFieldError: too long a name, too many items.
+    """
+    check_names(
+        user_id=request.user_id,
+        session_id=request.session_id,
+        channel=request.channel,
+        region=request.region,
+        placement=request.placement,
+    )
+    if request.max_per_category < 0:
+        raise InvalidFieldError(
+            "max_per_category",
+            f"max_per_category is {request.max_per_category}; give 0 for any number, or more",
+        )
+    return identify(
+        call,
+        user_id=request.user_id,
+        session_id=request.session_id,
+        session_item_ids=request.session_item_ids,
+        context_item_ids=request.context_item_ids,
+    )
+
+
+def choose(
+    call: Call,
+    request: RecommendRequest,
+    shopper: Shopper,
+    *,
+    limit: int,
+    also: ItemFilter | None = None,
+    only: Int32s | None = None,
+    shown: Shown | None = None,
+    given: Pool | None = None,
+) -> Chosen:
+    """Returns the shopper's list.
+
+    Args:
+        call: what to answer from.
+        request: its filter, scope and wishes; its page size is not read.
+        shopper: who asks.
+        limit: how many items.
+        also: a filter that holds beside the request's own.
+        only: ascending rows, the only ones that may be in the list.
+        shown: what stands on the page already.
+        given: an order that takes the place of the personal one; the page is not filled then.
+
+    Raises:
+        InvalidFieldError: a filter holds a wrong value.
+    """
+    eligible, category = _eligible(call, request, shopper, also, only)
+    if shown is not None and shown.rows:
+        eligible = eligible.but(np.unique(np.array(shown.rows, np.int32)))
+    picks = Picks(limit)
+    if request.max_per_category or (shown is not None and shown.max_per_category):
+        picks.cap = request.max_per_category
+        picks.category_codes = call.generation.snapshot.category_codes
+        if shown is not None:
+            picks.page_cap, picks.taken = shown.max_per_category, shown.taken
+    rules = None
+    if call.catalogue.rules:
+        rules = call.catalogue.rules.active(
+            request.channel, request.region, request.placement, category, call.now
+        )
+    chosen = Chosen(picks, shopper, rules=rules)
+    plain = rules is None and call.generation.order_weights is None and given is None
+    if plain and not shopper.moved and not request.HasField("rotation_seed"):
+        if shopper.record is not None:
+            _add_nightly(picks, shopper.record, eligible)
+        if picks.missing:
+            _fill(chosen, request, eligible, category, call)
+    else:
+        _choose_with_all(chosen, request, eligible, category, call, given)
+    return chosen
+
+
+def _add_nightly(picks: Picks, record: UserRecord, eligible: Eligible) -> None:
+    """Adds the shopper's ranked items, in their order."""
+    rows = record.ranked_rows
+    head = HEAD_PAGES * picks.limit
+    places = eligible.among(rows[:head]).nonzero()[0]
+    if (places.size < picks.limit or picks.cap or picks.page_cap) and rows.size > head:
+        places = eligible.among(rows).nonzero()[0]
+    elif places.size > picks.limit and not (picks.cap or picks.page_cap):
+        places = places[: picks.limit]
+    picks.add(rows[places], record.ranked_scores[places], record.ranked_sources[places].tolist())
+
+
+def _choose_with_all(
+    chosen: Chosen,
+    request: RecommendRequest,
+    eligible: Eligible,
+    category: str,
+    call: Call,
+    given: Pool | None,
+) -> None:
+    """Fills the page where live events, context, rules, an order of value or rotation take part."""
+    picks, shopper, rules = chosen.picks, chosen.shopper, chosen.rules
+    pins: tuple[Pin, ...] = ()
+    everything = eligible
+    if rules is not None:
+        everything = eligible.but(rules.hidden)
+        kept = everything.among(rules.pin_rows)
+        pins = settle([pin for pin, keep in zip(rules.pins, kept.tolist(), strict=True) if keep])
+        eligible = everything.but(rules.buried, np.unique(rules.pin_rows[kept]))
+    if given is not None:
+        pool = given
+        pool.take(eligible.among(pool.rows).nonzero()[0])
+    else:
+        pool = moved_pool(call, shopper, eligible) if shopper.moved else nightly_pool(shopper, eligible)
+    chosen.pool = pool
+    if rules is not None and rules.moved.size:
+        _boost(pool, rules, eligible)
+    weights = call.generation.order_weights
+    if weights is not None:
+        pool.scores = pool.scores * weights[pool.rows]
+        pool.take(np.argsort(-pool.scores, kind="stable"))
+    if request.HasField("rotation_seed"):
+        rotate(pool, request.rotation_seed)
+    picks.because.update(pool.because)
+    picks.add(pool.rows, pool.scores, pool.sources.tolist())
+    if picks.missing and given is None:
+        _fill(chosen, request, eligible, category, call)
+    if rules is not None:
+        if picks.missing and rules.buried.size:
+            left = rules.buried[everything.among(rules.buried)]
+            picks.add_new(left, np.zeros(left.size, np.float32), SourceType.SOURCE_TYPE_CATALOGUE)
+        for pin in pins:
+            picks.pin(pin.row, pin.position)
+
+
+def _boost(pool: Pool, rules: ActiveRules, eligible: Eligible) -> None:
+    """Multiplies scores by the rules' factors; a boosted item that is not in the pool counts as its last."""
+    outside = rules.moved[(rules.factors > 1) & ~np.isin(rules.moved, pool.rows)]
+    outside = outside[eligible.among(outside)]
+    if outside.size:
+        lowest = float(pool.scores[-1]) if pool.scores.size else 1.0
+        pool.rows = np.concatenate([pool.rows, outside])
+        pool.scores = np.concatenate([pool.scores, np.full(outside.size, lowest, np.float32)])
+        source = np.full(outside.size, SourceType.SOURCE_TYPE_RULE, np.uint8)
+        pool.sources = np.concatenate([pool.sources, source])
+    places = rules.moved.searchsorted(pool.rows)
+    found = rules.moved.take(places, mode="clip") == pool.rows
+    pool.scores = np.where(found, pool.scores * rules.factors.take(places, mode="clip"), pool.scores)
+    pool.take(np.argsort(-pool.scores, kind="stable"))
+
+
+def _fill(chosen: Chosen, request: RecommendRequest, eligible: Eligible, category: str, call: Call) -> None:
+    """Fills the page step by step, each as far as those before left room; notes what was missing."""
+    picks, shopper = chosen.picks, chosen.shopper
+    if shopper.record is not None or chosen.pool is not None:
+        taste = None if chosen.pool is None else chosen.pool.taste
+        vector = taste.folded.vector if taste is not None else None
+        if vector is None and shopper.record is not None:
+            vector = shopper.record.factors
+        if vector is not None:
+            retrieval.add_by_vector(picks, vector, eligible, call)
+            if not picks.missing:
+                return
+    personal = len(picks.rows)
+    segment = Segment(category, request.channel, request.region)
+    exact = retrieval.add_bestsellers(picks, segment, eligible, call)
+    if not exact and (segment.channel or segment.region):
+        degradation = no_list(segment)
+        call.degradations.append(degradation)
+    if picks.missing:
+        retrieval.add_catalogue(picks, eligible)
+    if shopper.record is None and not shopper.moved:
+        call.degrade(
+            "UNKNOWN_USER",
+            "nothing is known of the user_id or the session; the list is the same for everybody",
+        )
+    elif len(picks.rows) > personal:
+        call.degrade("TOO_FEW_PERSONAL", f"{personal} personal items match; what sells best fills the rest")
+
+
+def _eligible(
+    call: Call, request: RecommendRequest, shopper: Shopper, also: ItemFilter | None, only: Int32s | None
+) -> tuple[Eligible, str]:
+    """Returns who may be in the list, and the category whose lists fill it."""
+    category = ""
+    without: list[Int32s] = []
+    conditions: tuple[Conditions, ...] = (call.catalogue.everything,)
+    if request.HasField("filter") or also is not None:
+        asked = [each for each in (request.filter, also) if each is not None]
+        conditions = tuple(call.catalogue.conditions(each) for each in asked)
+        category = next((each.category for each in asked if each.category), "")
+        if any(each.unknown_category for each in conditions):
+            call.degrade("UNKNOWN_CATEGORY", f"category {quoted(category)} is not in the snapshot")
+            # Nothing can match, so no wider list is looked for, however many parts the path has.
+            category = ""
+        for each in asked:
+            without += shopper_conditions(call, each, shopper)
+    if request.exclude_purchased:
+        without.append(shopper.purchased())
+    if shopper.context_rows:
+        without.append(np.unique(np.array(shopper.context_rows, np.int32)))
+    return Eligible(conditions, tuple(rows for rows in without if rows.size), only), category
+
+
+def shopper_conditions(call: Call, asked: ItemFilter, shopper: Shopper) -> list[Int32s]:
+    """Returns the ascending rows that a filter's conditions on the shopper leave out.
+
+    Raises:
+        InvalidFieldError: a negative time.
+    """
+    without = []
+    if asked.HasField("not_purchased_within"):
+        span = asked.not_purchased_within
+        if span.seconds < 0 or span.nanos < 0:
+            raise InvalidFieldError(
+                "filter.not_purchased_within",
+                f"filter.not_purchased_within is {span.seconds} s; give 0 or more",
+            )
+        days = -(-(span.seconds + bool(span.nanos)) // SECONDS_A_DAY)
+        today = int(call.now.timestamp()) // SECONDS_A_DAY
+        if days:
+            without.append(shopper.purchased(since_day=max(today - days, -(2**31))))
+    if asked.exclude_seen_in_session and shopper.session_rows:
+        without.append(np.unique(np.array(shopper.session_rows, np.int32)))
+    return without
