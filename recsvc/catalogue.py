@@ -6,8 +6,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from recdata.live import LiveView
 from recdata.live.records import ItemState
-from recdata.live.view import LiveView
 from recdata.snapshot import Snapshot
 from recsvc.filtering import Conditions, compiled
 from recsvc.goods import Goods
@@ -181,7 +181,7 @@ class CatalogueKeeper:
             now = self._now
             catalogue_version, rules_version, rules = now.catalogue_version, now.rules_version, now.rules
             if view.catalogue_version > catalogue_version:
-                self._lay_over(view.items())
+                self._lay_over(view.items_since(catalogue_version))
                 catalogue_version = view.catalogue_version
             if view.rules_version > rules_version:
                 rules = RuleBook(view.rules(), self._goods)
@@ -197,16 +197,14 @@ class CatalogueKeeper:
             return self._now
 
     def _lay_over(self, states: Mapping[str, ItemState]) -> None:
-        """Patches the items whose state is another one than before."""
+        """Patches the items whose state is another one than before; what the catalogue outdates is void."""
         item_row = self._goods.snapshot.item_row
         changed = self._goods.changed
-        patches: dict[int, ItemState | None] = dict.fromkeys(changed)
+        patches: dict[int, ItemState | None] = {}
         for item_id, stored in states.items():
             row = item_row(item_id)
             if row is not None:
                 state = stored.after(self._imported_at_us)
-                if changed.get(row) == state:
-                    patches.pop(row, None)
-                else:
+                if changed.get(row) != state:
                     patches[row] = state
         self._goods.patch(patches)

@@ -23,7 +23,7 @@ from recdata.live.records import LIVE_FORMAT_VERSION, Counters
 from recdata.runs import is_disk_full
 
 LIVE_FILE = "live.lmdb"
-SECTIONS = ("meta", "events", "event_ids", "recent", "items", "rules", "erasures")
+SECTIONS = ("meta", "events", "event_ids", "recent", "items", "item_log", "rules", "erasures")
 FORMAT_KEY, COUNTERS_KEY, INTENT_KEY = b"format", b"counters", b"intent"
 
 MAX_READERS = 512

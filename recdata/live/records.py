@@ -17,6 +17,9 @@ LIVE_FORMAT_VERSION = 1
 #: How many recent entries are kept of a shopper or session; the oldest go first.
 MAX_RECENT = 100
 
+#: How many changes of items a reader may lag behind and still be told which items they were about.
+MAX_ITEM_LOG = 512
+
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True):
     """One event as it was taken in; the columns of the `events` table, and when it came."""

@@ -12,6 +12,7 @@ import msgspec
 from recdata.live.environment import COUNTERS_KEY, INTENT_KEY, LiveFile, explained
 from recdata.live.records import (
     COUNTERS,
+    MAX_ITEM_LOG,
     EventRecord,
     ExportIntent,
     ItemState,
@@ -25,6 +26,7 @@ from recdata.live.records import (
 _ENTRIES = msgspec.msgpack.Decoder(tuple[RecentEntry, ...])
 _EVENT = msgspec.msgpack.Decoder(EventRecord)
 _ITEM = msgspec.msgpack.Decoder(ItemState)
+_IDS = msgspec.msgpack.Decoder(list[str])
 _RULE = msgspec.msgpack.Decoder(RuleRecord)
 _LEDGER = msgspec.msgpack.Decoder(LedgerEntry)
 _INTENT = msgspec.msgpack.Decoder(ExportIntent)
@@ -158,6 +160,19 @@ class LiveView:
     def items(self) -> dict[str, ItemState]:
         """Returns the state of every item that was ever changed, by item_id upwards."""
         return {key.decode(): _ITEM.decode(content) for key, content in self._all(self._items)}
+
+    def items_since(self, version: int) -> dict[str, ItemState]:
+        """Returns the state of the items changed after a `catalogue_version`.
+
+        Of every item that was ever changed, where the version is so old that the changes are not known.
+        """
+        behind = range(version + 1, self.catalogue_version + 1)
+        if version < 0 or len(behind) > MAX_ITEM_LOG:
+            return self.items()
+        changed = [self._get(sequence_key(each), self._file.sections["item_log"]) for each in behind]
+        ids = {item_id for content in changed if content is not None for item_id in _IDS.decode(content)}
+        found = ((item_id, self.item(item_id)) for item_id in sorted(ids))
+        return {item_id: state for item_id, state in found if state is not None}
 
     def item(self, item_id: str) -> ItemState | None:
         """Returns an item's state, None where it was never changed."""

@@ -13,6 +13,7 @@ import msgspec
 from recdata.errors import LiveStoreFullError, RuleExistsError, RuleNotFoundError
 from recdata.live.environment import COUNTERS_KEY, LiveFile
 from recdata.live.records import (
+    MAX_ITEM_LOG,
     MAX_RECENT,
     Counters,
     EventRecord,
@@ -133,7 +134,7 @@ class Batch:
         self._recent = {}
 
     def update_items(self, changes: Mapping[str, ItemChange]) -> None:
-        """Changes the fields that are set."""
+        """Changes the fields that are set, and notes for readers which items they are of."""
         self.need_room()
         section = self.sections["items"]
         for item_id, change in changes.items():
@@ -141,7 +142,11 @@ class Batch:
             content = self.transaction.get(key, None, section)
             state = change.applied_to(_ITEM.decode(content) if content is not None else None)
             self.transaction.put(key, _PACK(state), db=section)
-        self.counters.catalogue_version += 1
+        version = self.counters.catalogue_version = self.counters.catalogue_version + 1
+        log = self.sections["item_log"]
+        self.transaction.put(sequence_key(version), _PACK(list(changes)), db=log)
+        if version > MAX_ITEM_LOG:
+            self.transaction.delete(sequence_key(version - MAX_ITEM_LOG), db=log)
 
     def put_rule(self, rule: RuleRecord, expect: Expect) -> None:
         """Adds or replaces a rule.
