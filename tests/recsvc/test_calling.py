@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from recdata.cli import Door
-from recdata.errors import ServeError
+from recsvc.client import NotFoundError, UnavailableError
 from recsvc.calling import call
 from recsvc.showing import sparkline
 
@@ -83,7 +83,7 @@ def test_an_answer_can_be_printed_as_json(printed):
 
 
 def test_a_refusal_says_why_with_its_reason(printed):
-    with pytest.raises(ServeError, match=r"'no such' is not in snapshot .* \(NOT_FOUND, ITEM_NOT_FOUND\)"):
+    with pytest.raises(NotFoundError, match=r"'no such' is not in snapshot .* \(NOT_FOUND, ITEM_NOT_FOUND\)"):
         printed("similar", "--item", "no such")
 
 
@@ -108,9 +108,11 @@ def test_every_option_of_every_sub_verb_says_what_it_is():
 def test_nobody_listening_is_one_line(running):
     command = [sys.executable, "-m", "recdata", "call", "state", "--address", "127.0.0.1:1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == ServeError.exit_code
+    assert done.returncode == UnavailableError.exit_code
     assert done.stdout == ""
-    line = "error: nothing answers at 127.0.0.1:1; start a server with `recsvc serve`, or give --address"
+    line = (
+        "error: nothing answers at 127.0.0.1:1; start a server with `recsvc serve`, or give another address"
+    )
     assert done.stderr.splitlines() == [line]
 
 
