@@ -1,41 +1,46 @@
 """Owns the server under test: the real one, with a no-op method added that answers as many bytes.
 
-Run as a process: `server.py HOME`; it prints its address and the no-op's answer size, and serves until its
-input is closed.
+Run as a process: `server.py HOME`. The first line on stdin is JSON, the values of `[serving]` that differ
+from the default. It prints one line of JSON, its address and when it began to be made, and serves until
+stdin ends.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import statistics
 import sys
+import time
 from pathlib import Path
 
 import grpc
 import msgspec
 
+from load.names import NOOP_SERVICE, SIZE_FILE
 from recsvc.config import ServingConfig
-from recsvc.recommending import recommend
 from recsvc.server import Server, add_service
-from recsvc.v1.recommendation_service_pb2 import RecommendRequest
 
-NOOP_SERVICE = "benchmark.Noop"
+
+def add_noop(server: grpc.Server, home: Path) -> None:
+    """Adds the no-op. As with the real method, the request reaches it and its answer leaves as bytes."""
+
+    @functools.cache
+    def answer() -> bytes:
+        return bytes(int((home / SIZE_FILE).read_text()))
+
+    handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer())
+    add_service(server, NOOP_SERVICE, {"Call": handler})
 
 
 def main() -> None:
     """Serves until stdin ends."""
     home = Path(sys.argv[1])
-    requests = [bytes.fromhex(line) for line in json.loads(sys.stdin.readline())]
-    server = Server(home, msgspec.structs.replace(ServingConfig(), port=0, default_language="en"))
-    with server.serving.lease() as generation:
-        sizes = [len(recommend(generation, RecommendRequest.FromString(request))) for request in requests]
-    size = round(statistics.median(sizes))
-    answer = bytes(size)
-    # As the real method: the request reaches it as bytes, its answer leaves as bytes.
-    handler = grpc.unary_unary_rpc_method_handler(lambda _request, _context: answer)
-    add_service(server.grpc_server, NOOP_SERVICE, {"Call": handler})
+    values = {"port": 0, "default_language": "en"} | json.loads(sys.stdin.readline())
+    began_ns = time.monotonic_ns()
+    server = Server(home, msgspec.structs.replace(ServingConfig(), **values))
+    add_noop(server.grpc_server, home)
     server.start()
-    print(json.dumps({"address": server.address, "answer_bytes": size}), flush=True)
+    print(json.dumps({"address": server.address, "began_ns": began_ns}), flush=True)
     sys.stdin.read()
     server.stop()
 

@@ -1,0 +1,1 @@
+"""The cases of the serving benchmark: each measures one claim."""

@@ -1,0 +1,63 @@
+"""Measures the slowest call of a hundred at 70% of the load that saturates the server."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from load import asking
+from load.figures import Figure, figure
+from load.names import NOOP, RECOMMEND
+from load.rig import Rig, run_home
+
+from cases.plan import Plan, alternating
+
+CONNECTIONS = {1: 8, 2: 32}  # enough for the system to spread them over the workers
+UNDER_WAY = 64
+SHARE = 0.7
+
+
+def tail(size: str, plan: Plan) -> list[Figure]:
+    """Returns p99_ratio for each number of workers; calls at even distances, and as told beside it random."""
+    requests = asking.recommends(asking.users(size, plan.requests, seed=7))
+    return [each for workers in plan.workers for each in _with(size, plan, workers, requests)]
+
+
+def _with(size: str, plan: Plan, workers: int, requests: list[bytes]) -> list[Figure]:
+    connections = CONNECTIONS.get(workers, 32)
+    made = []
+    with run_home(size) as home, Rig(home, **({"workers": workers} if workers > 1 else {})) as rig:
+        rig.size_noop(RECOMMEND, requests[:200])
+        with rig.pacer(connections) as pacer:
+            pacer.keep("recommend", requests)
+            window = max(1, UNDER_WAY // connections)
+            for seconds in (2 * plan.seconds, plan.seconds, plan.seconds):  # the first fills the caches
+                full = pacer.go(RECOMMEND, "recommend", window=window, seconds=seconds)
+            noop_full = pacer.go(NOOP, "recommend", window=window, seconds=plan.seconds)
+            rate = SHARE * full.rate
+            for arrivals in ("even", "random"):
+                noop, ours = alternating(
+                    plan.rounds if arrivals == "even" else max(1, plan.rounds // 2),
+                    *(
+                        lambda method=method, arrivals=arrivals: pacer.go(
+                            method, "recommend", rate=rate, arrivals=arrivals, seconds=plan.seconds
+                        )
+                        for method in (NOOP, RECOMMEND)
+                    ),
+                )
+                made.append(
+                    figure(
+                        "p99_ratio" if arrivals == "even" else "p99_ratio_random_arrivals",
+                        size,
+                        f"{workers} worker{'s' * (workers > 1)}",
+                        [b.p99_us / a.p99_us for a, b in zip(noop, ours, strict=True)],
+                        calls_a_second=rate,
+                        saturated_at=full.rate,
+                        noop_saturated_at=noop_full.rate,
+                        noop_p99_us=median(each.p99_us for each in noop),
+                        recommend_p99_us=median(each.p99_us for each in ours),
+                        noop_p50_us=median(each.p50_us for each in noop),
+                        recommend_p50_us=median(each.p50_us for each in ours),
+                        callers_busy=full.raw["cpu_seconds"] / full.raw["seconds"],
+                    )
+                )
+    return made

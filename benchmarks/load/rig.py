@@ -1,0 +1,287 @@
+"""Owns what a case stands on: the shop's home folder, the server's process, and its callers' processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grpc
+import psutil
+
+from load.names import SIZE_FILE
+from load.synthetic import SIZES, Synthetic
+from recdata.releases import CURRENT_FILE, Releases
+from recdata.snapshot.checking import ARRAYS
+from recdata.snapshot.records import FORMAT_VERSION
+
+FOLDER = Path(__file__).parent
+CACHE = FOLDER.parent / "cache"
+START_SECONDS = 120.0
+
+
+class CannotMeasureError(Exception):
+    """A figure could not be measured; the message says why."""
+
+
+def shop_home(size: str) -> Path:
+    """Returns the home folder of a made shop, after making it where it is not there yet."""
+    sources = b"".join((FOLDER / name).read_bytes() for name in ("synthetic.py", "exact.py"))
+    state = f"{FORMAT_VERSION} {sorted(ARRAYS)} {SIZES[size]}".encode()
+    home = CACHE / f"{size}-{hashlib.sha256(sources + state).hexdigest()[:10]}"
+    if not (home / "done").exists():
+        for old in CACHE.glob(f"{size}-*"):
+            shutil.rmtree(old)
+        print(f"making the shop {size} once", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        Releases(home).publish(Synthetic(SIZES[size]).write)
+        (home / "done").touch()
+        print(f"made in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return home
+
+
+@contextmanager
+def run_home(size: str) -> Iterator[Path]:
+    """Makes a home folder of its own, which borrows the shop's snapshot, and deletes it at the end."""
+    shop = shop_home(size)
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="run-") as name:
+        home = Path(name)
+        snapshot_id = Releases(shop).current_id() or ""
+        (home / "snapshots").mkdir()
+        (home / "snapshots" / snapshot_id).symlink_to(shop / "snapshots" / snapshot_id)
+        shutil.copy(shop / "snapshots" / CURRENT_FILE, home / "snapshots")
+        yield home
+
+
+def read_through(folder: Path) -> None:
+    """Reads every file once, so that the system has it in memory."""
+    for path in folder.iterdir():
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 24):
+                pass
+
+
+class Lines:
+    """A Python script as a process, with lines of JSON in and out; its input's end is its end."""
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        places = [str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]
+        self.began_ns = time.monotonic_ns()
+        self._process = subprocess.Popen(
+            [sys.executable, str(FOLDER / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
+        )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def say(self, content: object) -> None:
+        """Sends one line."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(content) + "\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> Any:  # noqa: ANN401 - JSON
+        """Returns one line's content.
+
+        Raises:
+            CannotMeasureError: the process has ended.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise CannotMeasureError(f"{self._process.args!r} ended with {self._process.wait()}")
+        return json.loads(line)
+
+    def ask(self, content: object) -> Any:  # noqa: ANN401 - JSON
+        """Sends one line and returns the answer's content."""
+        self.say(content)
+        return self.hear()
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of calls to one method.
+
+    Attributes:
+        calls: calls that were answered.
+        errors: calls that were not.
+        cpu_us: processor time of the server's processes for a call, user and system.
+        seconds: the round took.
+        latencies_us: of each call; ascending, but as they came where answers or moments are kept.
+        raw: what the callers told.
+    """
+
+    calls: int
+    errors: int
+    cpu_us: float
+    seconds: float
+    latencies_us: list[float]
+    raw: dict[str, Any] = field(repr=False)
+
+    @property
+    def rate(self) -> float:
+        """Returns calls a second."""
+        return self.calls / self.seconds
+
+    def at(self, share: float) -> float:
+        """Returns the latency in microseconds that a share of the calls stayed below."""
+        ordered = sorted(self.latencies_us)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+    @property
+    def p50_us(self) -> float:
+        """Returns the median latency in microseconds."""
+        return self.at(0.5)
+
+    @property
+    def p99_us(self) -> float:
+        """Returns the latency in microseconds that one call of a hundred was above."""
+        return self.at(0.99)
+
+
+class Callers:
+    """A process of callers on some connections to the rig's server."""
+
+    def __init__(self, rig: Rig, script: str, connections: int) -> None:
+        self._rig = rig
+        self._lines = Lines(script, rig.address, str(connections))
+        assert self._lines.hear() == "ready"
+
+    def __enter__(self) -> Callers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.__exit__(kind, error, trace)
+
+    def keep(self, name: str, requests: Sequence[bytes]) -> None:
+        """Gives the callers requests under a name."""
+        self._lines.ask({"keep": name, "requests": [request.hex() for request in requests]})
+
+    def say(self, method: str, requests: str, **order: object) -> None:
+        """Begins a round; `hear` ends it."""
+        self._before = self._rig.cpu_seconds()
+        self._method = method
+        self._lines.say({"method": method, "requests": requests} | order)
+
+    def hear(self, *, errors_allowed: int = 0) -> Round:
+        """Returns the round begun.
+
+        Raises:
+            CannotMeasureError: more calls failed than allowed.
+        """
+        raw = self._lines.hear()
+        cpu = self._rig.cpu_seconds() - self._before
+        calls = len(raw["latencies_ns"])
+        if raw["errors"] > errors_allowed or not calls:
+            raise CannotMeasureError(
+                f"{self._method}: {raw['errors']} calls failed, {calls} were answered; {raw['first_error']}"
+            )
+        latencies = [each / 1e3 for each in raw["latencies_ns"]]
+        return Round(calls, raw["errors"], 1e6 * cpu / calls, raw["seconds"], latencies, raw)
+
+    def go(self, method: str, requests: str, **order: object) -> Round:
+        """Returns a round of calls (see the callers' scripts for the order)."""
+        self.say(method, requests, **order)
+        return self.hear()
+
+
+class Rig:
+    """A running server over a run's home folder.
+
+    Attributes:
+        address: HOST:PORT.
+        began_ns: when its process was started, `time.monotonic_ns`.
+        made_ns: when the server began to be made in it.
+    """
+
+    def __init__(self, home: Path, **values: object) -> None:
+        self.home = home
+        self._server = Lines("server.py", str(home))
+        self.began_ns = self._server.began_ns
+        try:
+            told = self._server.ask(values)
+        except BaseException:
+            self._server.__exit__(None, None, None)
+            raise
+        self.address: str = told["address"]
+        self.made_ns: int = told["began_ns"]
+        self._processes: list[psutil.Process] = []
+
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.__exit__(kind, error, trace)
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Returns the server's process and all below it."""
+        if not self._processes:
+            main = psutil.Process(self._server.pid)
+            self._processes = [main, *main.children(recursive=True)]
+        return self._processes
+
+    def cpu_seconds(self) -> float:
+        """Returns the processor time of the server's processes, ended threads included."""
+        # The clock of another process (clock_getcpuclockid): nanoseconds, where /proc counts hundredths.
+        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.processes)
+
+    def callers(self, connections: int) -> Callers:
+        """Returns callers with grpc's own client (`client.py`)."""
+        return Callers(self, "client.py", connections)
+
+    def pacer(self, connections: int) -> Callers:
+        """Returns callers that do not wait for answers (`pacer.py`)."""
+        return Callers(self, "pacer.py", connections)
+
+    def call(self, method: str, request: bytes, *, seconds: float = 30.0) -> bytes:
+        """Returns one answer.
+
+        Raises:
+            CannotMeasureError: the call failed.
+        """
+        options = (("grpc.max_receive_message_length", -1),)
+        with grpc.insecure_channel(self.address, options) as channel:
+            try:
+                answer: bytes = channel.unary_unary(method)(request, timeout=seconds)
+            except grpc.RpcError as error:
+                raise CannotMeasureError(f"{method}: {error.code().name}, {error.details()}") from error
+        return answer
+
+    def size_noop(self, method: str, requests: Sequence[bytes]) -> int:
+        """Makes the no-op answer as many bytes as a method answers these requests at the median."""
+        size = round(statistics.median(len(self.call(method, request)) for request in requests))
+        (self.home / SIZE_FILE).write_text(str(size))
+        return size
