@@ -89,7 +89,7 @@ class Catalogue:
         active: `(n_items,)` bool: not discontinued.
         price: `(n_items,)` float64 of now, NaN where not known.
         changed: what UpdateItems has set, by row; look rows up, copy it before iterating.
-        repriced: the price of now, by row, where it is not the snapshot's; as `changed`.
+        repriced: the price of now, by row, where it is or was another than the snapshot's; as `changed`.
         rules: the merchandisers' rules.
         everything: the conditions of no filter at all.
         catalogue_version: the live store's, of the items; −1 without a live store.

@@ -34,7 +34,8 @@ class Goods:
         active: `(n_items,)` bool: not discontinued.
         price: `(n_items,)` float64, NaN where not known.
         changed: what UpdateItems has set, by row. Look rows up; copy it before iterating.
-        repriced: the price of now, by row, of items whose price is not the snapshot's. As `changed`.
+        repriced: the price of now, by row, of items whose price is not the snapshot's or was not for a time.
+            No row ever leaves it. As `changed`.
         version: rises whenever an item becomes sellable, active or priced otherwise; stock that lasts is no
             such change.
     """
@@ -104,7 +105,7 @@ class Goods:
         return active, sellable, price
 
     def _note(self, states: Mapping[int, ItemState | None], rows: Int32s, price: NDArray[np.float64]) -> None:
-        """Keeps the states, and the prices that differ from the snapshot's."""
+        """Keeps the states, and the prices that differ from the snapshot's or once did."""
         listed = self.snapshot.price[rows]
         other = ~((listed == price) | (np.isnan(listed) & np.isnan(price)))
         for (row, state), now, differs in zip(states.items(), price.tolist(), other.tolist(), strict=True):
@@ -112,10 +113,9 @@ class Goods:
                 self.changed.pop(row, None)
             else:
                 self.changed[row] = state
-            if differs:
+            # Never taken out again: a reader that has found a row must be able to read it.
+            if differs or row in self.repriced:
                 self.repriced[row] = now
-            else:
-                self.repriced.pop(row, None)
 
 
 def _patched(array: NDArray[ValueT], rows: Int32s, values: NDArray[ValueT]) -> NDArray[ValueT]:

@@ -215,9 +215,9 @@ def test_conditions_agree_with_the_filter_read_item_by_item_after_every_change(
         assert conditions.rows().tolist() == expected
         assert compiled(goods, asked).rows().tolist() == expected
         assert not conditions.rows().flags.writeable
-        assert goods.repriced == {
-            row: ware.price for row, ware in enumerate(current) if ware.price != shop[row].price
-        }
+        for row, ware in enumerate(current):
+            if ware.price != shop[row].price or row in goods.repriced:
+                np.testing.assert_equal(goods.repriced[row], np.nan if ware.price is None else ware.price)
 
 
 @given(filters)
@@ -269,4 +269,5 @@ def test_the_snapshots_own_arrays_are_never_written(bazaars):
     for now, then in zip((goods.sellable, goods.active, goods.price), before, strict=True):
         np.testing.assert_array_equal(now, then)
     assert not goods.changed
-    assert not goods.repriced
+    assert set(goods.repriced) == set(range(bazaar.N_ITEMS))
+    np.testing.assert_array_equal([goods.repriced[row] for row in range(bazaar.N_ITEMS)], before[2])
