@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -16,6 +17,11 @@ LIVE_FORMAT_VERSION = 1
 
 #: How many recent entries are kept of a shopper or session; the oldest go first.
 MAX_RECENT = 100
+
+#: As in the input tables and the snapshot.
+MAX_ID_BYTES = 256
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 #: How many changes of items a reader may lag behind and still be told which items they were about.
 MAX_ITEM_LOG = 512
@@ -162,6 +168,11 @@ def session_key(session_id: str) -> bytes:
 def event_key(event_id: str) -> bytes:
     """Returns the 16 bytes by which a known event id is kept; what the id says of a person is not kept."""
     return hashlib.blake2b(event_id.encode(), digest_size=16, usedforsecurity=False).digest()
+
+
+def microseconds(moment: datetime) -> int:
+    """Returns a moment (with a zone) as microseconds since 1970-01-01 UTC, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def person_digest(user_id: str) -> bytes:

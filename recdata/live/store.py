@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
+from recdata.live import erasing, exporting, pruning
 from recdata.live.environment import LiveFile, read_only
+from recdata.live.erasing import Erasure
+from recdata.live.exporting import ExportOutcome
 from recdata.live.groups import Groups, Result
+from recdata.live.pruning import PruneOutcome
 from recdata.live.records import EventRecord, ItemChange, RuleRecord
 from recdata.live.view import LiveView, Views
 from recdata.live.writing import Batch, Expect, PreparedEvent, RecordOutcome
@@ -135,6 +140,37 @@ class LiveStore:
             RuleNotFoundError: no rule has that id.
         """
         self.write(lambda batch: batch.delete_rule(rule_id))
+
+    def erase(self, user_id: str, *, now: datetime) -> Erasure:
+        """Removes a person at once, and remembers the hash of their id; see `recdata.live.erasing`.
+
+        Every erasure has a number of its own, also where nothing was found: what the store does not see (an
+        import, a nightly job at work) may have brought the person back since the last one.
+        """
+        return erasing.erase(self, user_id, now=now)
+
+    def count(self, user_id: str) -> dict[str, int]:
+        """Returns store -> records of a person: "live/events", "live/recent", "live/sessions"."""
+        return erasing.count(self, user_id)
+
+    def export(
+        self, folder: Path, *, until_us: int, progress: Callable[[int], None] = lambda _: None
+    ) -> ExportOutcome:
+        """Writes what was recorded since the last export as a CSV file; see `recdata.live.exporting`.
+
+        Raises:
+            ExportBusyError: another export is at work.
+        """
+        return exporting.export(self, folder, until_us=until_us, progress=progress)
+
+    def prune(self, *, before_us: int) -> PruneOutcome:
+        """Deletes exported events received before a moment, their ids, and recent entries as old."""
+        return pruning.prune(self, before_us=before_us)
+
+    def reader_check(self) -> None:
+        """Frees what killed readers hold."""
+        if self.writable:
+            self._file.env.reader_check()
 
     def write(self, work: Callable[[Batch], Result]) -> Result:
         """Does any work as one durable write; for the modules of this package."""

@@ -203,7 +203,7 @@ class LiveView:
         for key, content in self._all(self._file.sections["events"], sequence_key(first)):
             yield int.from_bytes(key, "big"), content
 
-    def recent_times(self) -> Iterator[tuple[bytes, tuple[RecentEntry, ...]]]:
+    def recent(self) -> Iterator[tuple[bytes, tuple[RecentEntry, ...]]]:
         """Yields every shopper's and session's entries by key."""
         for key, content in self._all(self._recent):
             yield key, _ENTRIES.decode(content)

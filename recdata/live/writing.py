@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -121,6 +121,20 @@ class Batch:
                 recent.setdefault(person, []).append(event.entry)
         counters.unexported += recorded
         return RecordOutcome(recorded, len(events) - recorded)
+
+    def raw_events(self, first: int = 1) -> Iterator[tuple[int, bytes]]:
+        """Yields the events from a sequence on as bytes, this batch's among them."""
+        with self.transaction.cursor(self.sections["events"]) as cursor:
+            if cursor.set_range(sequence_key(first)):
+                for key, content in cursor:
+                    yield int.from_bytes(key, "big"), content
+
+    def events_from(self, first: int) -> int:
+        """Returns how many events there are from a sequence on."""
+        with self.transaction.cursor(self.sections["events"]) as cursor:
+            if not cursor.set_range(sequence_key(first)):
+                return 0
+            return sum(1 for _ in cursor.iternext(keys=True, values=False))
 
     def flush_recent(self) -> None:
         """Writes the recent entries that this batch has gathered: each person's once, however many events."""
