@@ -1,0 +1,184 @@
+"""How a list comes about, called in process: the clock, live events, exact shares, rules, orders of value."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recdata.live import EventRecord
+from recdata.releases import Releases
+from recsvc.call import Call
+from recsvc.config import ServingConfig
+from recsvc.live import LiveHold
+from recsvc.personal import RANK_OFFSET, fused
+from recsvc.recommending import recommend
+from recsvc.serving import Generation
+from recsvc.shopper import identify, live_from_us
+from recsvc.v1.common_pb2 import DegradationReason, ItemFilter, ReasonView
+from recsvc.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
+from tests.recsvc.tiny import ROWS, Tiny
+
+SETTINGS = ServingConfig(default_language="en")
+NOON_US = int(datetime(2025, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+@dataclass
+class Left:
+    """A caller who waits so long."""
+
+    seconds: float | None
+
+    def time_remaining(self) -> float | None:
+        return self.seconds
+
+
+@pytest.fixture
+def shop(tmp_path):
+    Tiny().publish(tmp_path)
+    generation = Generation(Releases(tmp_path).open_current(), SETTINGS)
+    hold = LiveHold(tmp_path, max_bytes=1 << 24)
+    shop = Shop(tmp_path, generation, hold)
+    yield shop
+    hold.close()
+
+
+@dataclass
+class Shop:
+    home: object
+    generation: Generation
+    live: LiveHold
+    events: int = 0
+
+    def ask(self, *, left: float | None = None, **fields) -> RecommendResponse:
+        return self.call(
+            lambda call: RecommendResponse.FromString(recommend(call, RecommendRequest(**fields))), left
+        )
+
+    def call(self, work, left: float | None = None):
+        view = self.live.view()
+        try:
+            return work(Call(self.generation, view=view, live=self.live, home=self.home, patience=Left(left)))
+        finally:
+            if view is not None:
+                self.live.leave(view)
+
+    def record(
+        self, item_id: str, kind: str = "view", *, user_id: str = "", session_id: str = "", at=NOON_US
+    ):
+        self.events += 1
+        event = EventRecord(str(self.events), user_id, session_id, item_id, kind, at, at)
+        assert self.live.store.record([event]).recorded == 1
+
+
+def ids(answer) -> list[str]:
+    return [entry.item.item_id for entry in answer.results]
+
+
+def missing(answer) -> set[str]:
+    return {DegradationReason.Name(each.reason)[19:] for each in answer.info.degradations}
+
+
+def test_a_caller_who_cannot_wait_gets_the_cheaper_answer_and_is_told(shop):
+    shop.record("apple", user_id="ann")
+    hurried = shop.ask(user_id="ann", left=1e-9)
+    assert missing(hurried) == {"DEADLINE", "TOO_FEW_PERSONAL"}
+    assert sorted(ids(hurried)) == ["apple", "beer", "bread", "pear", "wine"]
+    assert not shop.ask(user_id="ann", left=5.0).info.degraded
+    assert not shop.ask(user_id="ann", left=None).info.degraded
+
+
+def test_a_live_store_that_cannot_be_read_costs_the_events_and_not_the_answer(tmp_path):
+    Tiny().publish(tmp_path)
+    live = tmp_path / "live"
+    live.write_text("not a folder")
+    hold = LiveHold(tmp_path, max_bytes=1 << 24)
+    shop = Shop(tmp_path, Generation(Releases(tmp_path).open_current(), SETTINGS), hold)
+    answer = shop.ask(user_id="ann", page_size=2)
+    assert ids(answer) == ["bread", "apple"]
+    assert missing(answer) == {"LIVE_STORE_UNAVAILABLE"}
+    hold.close()
+
+
+def test_events_that_the_snapshot_knows_are_not_counted_again(shop):
+    early = live_from_us(shop.generation.snapshot.manifest) - 1
+    shop.record("beer", "purchase", user_id="new", at=early)
+    assert missing(shop.ask(user_id="new", exclude_purchased=True)) == {"UNKNOWN_USER"}
+
+
+def test_an_erased_shopper_is_unknown_at_once_and_may_begin_anew(shop):
+    assert ids(shop.ask(user_id="ann", page_size=1)) == ["bread"]
+    shop.record("apple", user_id="ann")
+    shop.live.store.erase("ann", now=datetime.now(UTC))
+    assert missing(shop.ask(user_id="ann", page_size=1)) == {"UNKNOWN_USER"}
+    shop.record("apple", user_id="ann")
+    assert ids(shop.ask(user_id="ann", page_size=1)) in (["pear"], ["bread"])
+    assert "wine" in ids(shop.ask(user_id="ann", exclude_purchased=True))
+
+
+def test_the_shares_of_a_full_reason_are_the_exact_parts_of_the_score(shop):
+    shop.record("beer", user_id="ann")
+
+    def look(call: Call):
+        shopper = identify(call, user_id="ann", session_id="", session_item_ids=(), context_item_ids=())
+        return shopper.taste(call)
+
+    taste = shop.call(look)
+    factors = shop.generation.snapshot.item_factors
+    parts = taste.folded.contributions(factors)
+    np.testing.assert_allclose(parts.sum(axis=1), factors @ taste.folded.vector, rtol=1e-4)
+    # By hand: the normal equations of weighted least squares, one row an item.
+    interacted = {ROWS["bread"]: 2.0, ROWS["wine"]: 2.0}
+    n_sold, fold_in = 6, shop.generation.snapshot.manifest.fold_in
+    assert fold_in.bm25_k1 == 0
+    assert n_sold == len(factors)
+    interacted[ROWS["beer"]] = fold_in.alpha * fold_in.event_weights["view"]
+    confidence = np.ones(6)
+    preference = np.zeros(6)
+    for row, value in interacted.items():
+        confidence[row], preference[row] = value, 1.0
+    left = factors.T @ (confidence[:, None] * factors) + fold_in.penalty * np.eye(2)
+    expected = np.linalg.solve(left, factors.T @ (confidence * preference))
+    np.testing.assert_allclose(taste.folded.vector, expected, rtol=1e-4)
+    answer = shop.ask(user_id="ann", reason_view=ReasonView.REASON_VIEW_FULL, page_size=10)
+    pear = next(entry for entry in answer.results if entry.item.item_id == "pear")
+    rows = taste.rows.tolist()
+    positive = np.clip(parts[ROWS["pear"]], 0, None)
+    shares = {row: part / positive.sum() for row, part in zip(rows, positive.tolist(), strict=True)}
+    for item in pear.reason.items:
+        assert item.share == pytest.approx(shares[ROWS[item.item_id]], rel=1e-3)
+
+
+def test_an_order_of_value_moves_items_within_what_is_eligible(shop):
+    weights = np.ones(6, np.float32)
+    weights[ROWS["apple"]] = 10
+    shop.generation.order_weights = weights
+    assert ids(shop.ask(user_id="ann", page_size=2)) == ["apple", "bread"]
+
+
+@given(st.permutations(range(6)), st.permutations(range(6)))
+def test_fused_scores_are_the_sums_of_reciprocal_ranks(first, second):
+    orders = [(np.array(order, np.int32), weight) for order, weight in ((first, 1.0), (second, 0.5))]
+    scores = fused(np.arange(6, dtype=np.int32), orders)
+    for row in range(6):
+        by_hand = 1 / (RANK_OFFSET + 1 + first.index(row)) + 0.5 / (RANK_OFFSET + 1 + second.index(row))
+        assert math.isclose(scores[row], by_hand, rel_tol=1e-5)
+
+
+def test_a_filter_that_names_nothing_known_gives_an_empty_answer_and_no_error(shop):
+    answer = shop.ask(user_id="ann", filter=ItemFilter(category="No > Such"))
+    assert ids(answer) == []
+    assert missing(answer) >= {"UNKNOWN_CATEGORY"}
+
+
+def test_the_live_store_may_vanish_between_two_calls(shop):
+    shop.record("apple", session_id="s")
+    assert "pear" in ids(shop.ask(session_id="s"))
+    shutil.rmtree(shop.home / "live")
+    assert len(ids(shop.ask(session_id="s"))) == 5
