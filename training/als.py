@@ -1,8 +1,8 @@
 """Owns the collaborative model: implicit-feedback alternating least squares, and the stage `als`.
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), equations 4 and 5,
-solved by implicit's conjugate gradient.  The weights may first be put through BM25, so that neither heavy
-shoppers nor items that everybody buys own the factors.
+solved by implicit's conjugate gradient, the shoppers exactly in the end.  The weights may first be put
+through BM25, so that neither heavy shoppers nor items that everybody buys own the factors.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from threadpoolctl import threadpool_limits
 from recdata.artefacts import read_artefact, scan_artefact
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
 from recdata.runs import Stage, StageContext
+from recdata.snapshot.records import FoldIn
+from training.exact import exact_user_factors
 from training.interactions import InteractionsConfig, build_interactions
 
 Matrix = sparse.csr_array[np.float32, tuple[int, int]]
@@ -56,7 +58,8 @@ class AlsModel:
     """A fitted model; a shopper's score for an item is the dot product of their vectors.
 
     Attributes:
-        user_factors: `(n_users, factors)` float32; zeros for shoppers without interactions.
+        user_factors: `(n_users, factors)` float32, exact for `item_factors`; zeros for shoppers without
+            interactions.
         item_factors: `(n_items, factors)` float32; zeros for items without interactions.
         losses: weighted squared error after each sweep, a pair's mean; empty unless asked for.
     """
@@ -111,9 +114,8 @@ def fit_als(
             np.zeros((n_items, config.factors), np.float32),
             (),
         )
-    if config.weighting == "bm25":
-        matrix = bm25(matrix, k1=config.bm25_k1, b=config.bm25_b)
-    confidence = sparse.csr_matrix(matrix * np.float32(config.alpha))
+    confidences = confidences_of(matrix, config)
+    confidence = sparse.csr_matrix(confidences)
     penalty = config.regularization * mean_confidence(confidence)
     losses: list[float] = []
     # BLAS threads inside the solver's own threads slow the fit tenfold:
@@ -139,13 +141,42 @@ def fit_als(
                 on_sweep(1)
 
         model.fit(confidence, show_progress=False, callback=swept)
-    return AlsModel(np.asarray(model.user_factors), np.asarray(model.item_factors), tuple(losses))
+    item_factors = np.asarray(model.item_factors)
+    user_factors = exact_user_factors(confidences, item_factors, penalty=penalty, threads=config.threads)
+    return AlsModel(user_factors, item_factors, tuple(losses))
+
+
+def confidences_of(matrix: Matrix, config: AlsConfig) -> Matrix:
+    """Returns the confidence of each of the `(n_users, n_items)` weights, columns ascending."""
+    if config.weighting == "bm25":
+        matrix = bm25(matrix, k1=config.bm25_k1, b=config.bm25_b)
+    confidences = sparse.csr_array(matrix * np.float32(config.alpha))
+    confidences.sort_indices()
+    return confidences
+
+
+def fold_in_of(confidences: Matrix, interactions: InteractionsConfig, config: AlsConfig) -> FoldIn | None:
+    """Returns what it takes to solve a shopper's vector anew with events of today; None without a model.
+
+    BM25's length normalisation is not in it: it needs the item's whole weight, so with `bm25_b` above 0 an
+    event of today counts as one of an item of mean weight.
+    """
+    if confidences.nnz == 0:
+        return None
+    weights = {"purchase": interactions.purchase_weight, **interactions.event_weights()}
+    return FoldIn(
+        penalty=config.regularization * mean_confidence(sparse.csr_matrix(confidences)),
+        alpha=config.alpha,
+        event_weights={kind: weight for kind, weight in weights.items() if weight > 0},
+        bm25_k1=config.bm25_k1 if config.weighting == "bm25" else 0.0,
+        n_sold=int(np.unique(confidences.indices).size),
+    )
 
 
 def mean_confidence(confidence: sparse.csr_matrix[np.float32]) -> float:
     """Returns the sum of all confidences over the number of shoppers and items that have any."""
     vectors = np.count_nonzero(np.diff(confidence.indptr)) + np.unique(confidence.indices).size
-    return float(confidence.data.sum(dtype=np.float64)) / vectors
+    return float(confidence.data.sum(dtype=np.float64) / vectors)
 
 
 def convergence(losses: Sequence[float]) -> str:
@@ -174,11 +205,16 @@ def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
             model = fit_als(matrix, als, on_sweep=advance, with_losses=True)
         np.save(ctx.target("user_factors.npy"), model.user_factors)
         np.save(ctx.target("item_factors.npy"), model.item_factors)
+        confidences = confidences_of(matrix, als)
+        np.save(ctx.target("interacted_starts.npy"), confidences.indptr.astype(np.int64))
+        np.save(ctx.target("interacted_rows.npy"), confidences.indices.astype(np.int32))
+        np.save(ctx.target("confidences.npy"), confidences.data)
         summary = {
             "interactions": int(matrix.nnz),
             "users_with_factors": int(np.count_nonzero(model.user_factors.any(axis=1))),
             "items_with_factors": int(np.count_nonzero(model.item_factors.any(axis=1))),
             "losses": list(model.losses),
+            "fold_in": msgspec.to_builtins(fold_in_of(confidences, interactions, als)),
         }
         ctx.target("als.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
         ctx.console.print(f"   {convergence(model.losses)}", style="dim")
@@ -186,9 +222,16 @@ def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
 
     return Stage(
         name="als",
-        version=2,
+        version=3,
         inputs=("users.parquet", "items.parquet", "purchases.parquet", "behaviour.parquet"),
-        outputs=("user_factors.npy", "item_factors.npy", "als.json"),
+        outputs=(
+            "user_factors.npy",
+            "item_factors.npy",
+            "interacted_starts.npy",
+            "interacted_rows.npy",
+            "confidences.npy",
+            "als.json",
+        ),
         work=work,
         config={"interactions": interactions, "als": als},
     )

@@ -6,6 +6,7 @@ from msgspec import field
 
 from recdata.config import RoomConfig
 from training.als import AlsConfig
+from training.baskets import BasketsConfig
 from training.evaluate import EvaluateConfig
 from training.forecast import ForecastConfig
 from training.interactions import InteractionsConfig
@@ -20,6 +21,7 @@ class TrainingConfig(RoomConfig, frozen=True):
     interactions: InteractionsConfig = field(default_factory=InteractionsConfig)
     als: AlsConfig = field(default_factory=AlsConfig)
     similar: SimilarConfig = field(default_factory=SimilarConfig)
+    baskets: BasketsConfig = field(default_factory=BasketsConfig)
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)

@@ -16,7 +16,9 @@ from recdata.tables import TABLES
 from selection.config import SelectionConfig
 from selection.stages import backtest_stage, report_stage, select_stage
 from training.als import als_stage
+from training.baskets import baskets_stage
 from training.config import TrainingConfig
+from training.erasures import keep_ledger
 from training.evaluate import evaluate_stage
 from training.forecast import forecast_stage
 from training.popularity import popularity_stage
@@ -51,6 +53,7 @@ def nightly_stages(config: NightlyConfig) -> list[Stage]:
         prepare_stage(data),
         als_stage(training.interactions, training.als),
         similar_stage(training.similar),
+        baskets_stage(training.baskets),
         popularity_stage(training.popularity),
         ranking_stage(training.interactions, training.als, training.ranking),
         forecast_stage(training.forecast),
@@ -97,9 +100,13 @@ def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: 
 def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
     """Runs a chain in a run folder; a publish whose snapshot has gone is done again.
 
+    People erased since the last time are left out of all that is made.
+
     Raises:
         RunError: another job is at work in this home folder, or a stage failed.
+        LiveStoreError: there is a live store, and it does not tell who was erased.
     """
+    keep_ledger(run)
     records = run.execute(stages)
     if stages and stages[-1].name == "publish" and not published(run):
         run.forget("publish")

@@ -1,7 +1,8 @@
 """Owns the stage `prepare`: from the checked input tables to the artefacts that every later stage reads.
 
 Ids become rows here: users and items are sorted by id, also those without any event, and a row is a
-position. Events from `as_of` on are left out. A business day ends at midnight of the business time zone.
+position. Events from `as_of` on are left out, and so is what erased people did up to their erasure. A
+business day ends at midnight of the business time zone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -20,12 +22,15 @@ from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import Stage, StageContext
 from recdata.tables import CATEGORY_SEPARATOR, scan_table
+from training.erasures import LEDGER_NAME, erased_ids, load_ledger, without_erased
 
 #: An item without a listed price gets the median of its lines on the last so many days that it was sold.
 PRICE_DAYS: Final = 90
 OUTPUTS: Final = ("users", "items", "purchases", "behaviour", "daily_sales", "promoted_days")
 #: Promotions planned beyond as_of are kept this far, in days, so that forecasts can know of them.
 PLANNED_DAYS: Final = 366
+#: What the artefacts are without, as {"last_number": N}; see `training.erasures`.
+APPLIED_NAME: Final = "erasures_applied.json"
 
 
 def prepare_stage(data: DataConfig) -> Stage:
@@ -34,8 +39,12 @@ def prepare_stage(data: DataConfig) -> Stage:
     def work(context: StageContext) -> Mapping[str, object]:
         home, as_of = context.run.home, context.run.as_of
         with context.bar("tables to artefacts", total=len(OUTPUTS)) as step:
-            events = scan_events(home, data, as_of=as_of)
-            users = prepare_users(scan_table(home, "customers"), events)
+            ledger = load_ledger(context.source(LEDGER_NAME))
+            customers, events = scan_table(home, "customers"), scan_events(home, data, as_of=as_of)
+            erased = erased_ids(ledger, customers, events)
+            customers = without_erased(customers, erased, time="joined_at")
+            events = without_erased(events, erased, time="event_time")
+            users = prepare_users(customers, events)
             write_artefact(users, context.target("users.parquet"), "users")
             step(1)
             items = prepare_items(scan_table(home, "items"), events, data)
@@ -57,7 +66,10 @@ def prepare_stage(data: DataConfig) -> Stage:
             promoted = prepare_promoted_days(promotions, items, data, since=first_event or as_of, as_of=as_of)
             write_artefact(promoted, context.target("promoted_days.parquet"), "promoted_days")
             step(1)
+        applied = {"last_number": ledger.last_number}
+        context.target(APPLIED_NAME).write_bytes(msgspec.json.encode(applied))
         return {
+            "erased_people_left_out": erased.height,
             "users": users.height,
             "items": items.height,
             "purchase_lines": n_purchases,
@@ -69,9 +81,9 @@ def prepare_stage(data: DataConfig) -> Stage:
 
     return Stage(
         name="prepare",
-        version=2,
-        inputs=("tables:events", "tables:items", "tables:customers", "tables:promotions"),
-        outputs=tuple(f"{name}.parquet" for name in OUTPUTS),
+        version=3,
+        inputs=("tables:events", "tables:items", "tables:customers", "tables:promotions", LEDGER_NAME),
+        outputs=(*(f"{name}.parquet" for name in OUTPUTS), APPLIED_NAME),
         work=work,
         config={"business_timezone": data.business_timezone},
     )

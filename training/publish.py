@@ -12,13 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import read_artefact
+from recdata.artefacts import read_artefact, scan_artefact
 from recdata.config import DataConfig
 from recdata.errors import SnapshotError
+from recdata.importing.report import load_report
 from recdata.releases import Releases
 from recdata.runs import RunFolder, Stage, StageContext, digest_file
 from recdata.snapshot import (
     CandidateRecord,
+    FoldIn,
     ForecastRecord,
     ItemRecord,
     Manifest,
@@ -26,6 +28,9 @@ from recdata.snapshot import (
     SnapshotWriter,
     UserRecord,
 )
+from training.erasures import load_ledger
+from training.facets import daily_demand, item_facets
+from training.prepare import APPLIED_NAME
 
 MANIFEST_NAME = "published.json"
 CATEGORY_SEPARATOR = " > "
@@ -33,10 +38,21 @@ INPUTS = (
     "users.parquet",
     "items.parquet",
     "purchases.parquet",
+    "daily_sales.parquet",
+    APPLIED_NAME,
     "user_factors.npy",
     "item_factors.npy",
+    "interacted_starts.npy",
+    "interacted_rows.npy",
+    "confidences.npy",
+    "als.json",
     "similar_rows.npy",
     "similar_scores.npy",
+    "together_rows.npy",
+    "together_lifts.npy",
+    "together_orders.npy",
+    "item_orders.npy",
+    "order_count.npy",
     "popularity.parquet",
     "ranked_rows.npy",
     "ranked_scores.npy",
@@ -47,6 +63,10 @@ INPUTS = (
 )
 
 
+class _AlsSummary(msgspec.Struct):
+    fold_in: FoldIn | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Artefacts:
     """Where a run's artefacts lie; each is read when its section is written, and let go after."""
@@ -55,6 +75,9 @@ class _Artefacts:
 
     def table(self, name: str) -> pl.DataFrame:
         return read_artefact(self.run.resolve(f"{name}.parquet"), name)
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        return scan_artefact(self.run.resolve(f"{name}.parquet"), name)
 
     def array(self, name: str) -> NDArray[np.generic]:
         loaded: NDArray[np.generic] = np.load(self.run.resolve(f"{name}.npy"), mmap_mode="r")
@@ -77,7 +100,7 @@ def publish_stage(data: DataConfig, *, now: datetime | None = None) -> Stage:
         context.target(MANIFEST_NAME).write_bytes(msgspec.json.encode(manifest))
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
-    return Stage("publish", 1, INPUTS, (MANIFEST_NAME,), work, data)
+    return Stage("publish", 2, INPUTS, (MANIFEST_NAME,), work, data)
 
 
 def published(run: RunFolder) -> bool:
@@ -103,40 +126,51 @@ def write_snapshot(
     items = artefacts.table("items")
     factors = artefacts.array("item_factors").astype(np.float32, copy=False)
     categories = category_rows(items["category"])
-    nothing = (items.height, 0)
+    facets, no_facets = item_facets(items, artefacts.scan("daily_sales"))
+    if no_facets:
+        text = f"   attributes of too many values to filter by: {', '.join(no_facets)}"
+        run.console.print(text, style="dim", markup=False)
+    demand = daily_demand(
+        items, artefacts.scan("forecast_daily"), artefacts.scan("daily_sales"), as_of=run.as_of
+    )
     writer.write_arrays(
         {
             "item_factors": factors,
             "item_gramian": factors.T @ factors,
             "similar_rows": artefacts.array("similar_rows"),
             "similar_scores": artefacts.array("similar_scores"),
-            "together_rows": np.full(nothing, -1, np.int32),
-            "together_lifts": np.zeros(nothing, np.float32),
-            "together_orders": np.zeros(nothing, np.int32),
-            "item_orders": np.zeros(items.height, np.int32),
+            "together_rows": artefacts.array("together_rows"),
+            "together_lifts": artefacts.array("together_lifts"),
+            "together_orders": artefacts.array("together_orders"),
+            "item_orders": artefacts.array("item_orders"),
             "active": (items["status"] == "active").to_numpy(),
             "sellable": _sellable(items),
             "price": items["price"].fill_null(float("nan")).to_numpy(),
             "unit_cost": items["unit_cost"].fill_null(float("nan")).to_numpy(),
             "stock": items["stock"].fill_null(-1).to_numpy(),
-            "daily_demand": np.full(items.height, np.nan, np.float32),
+            "daily_demand": demand,
             "category_codes": _category_codes(items["category"], sorted(categories)),
         }
     )
     writer.write_items(_item_records(items))
     writer.write_categories(categories)
-    writer.write_facets({})
-    del items
+    writer.write_facets(facets)
+    del items, facets
     writer.write_users(_user_records(artefacts))
     writer.write_lists(_ranked_lists(artefacts.table("popularity")))
     writer.write_forecasts(_forecasts(artefacts.table("forecast_daily")))
     writer.write_candidates(_candidates(artefacts.table("selection")))
+    imported = load_report(run.home / "tables")
     return writer.finish(
         as_of=run.as_of,
         created_at=created_at,
         currency=currency,
         metrics=_metrics(run.resolve("evaluation.json")),
         lineage={"run_id": run.run_id, "events": digest_file(run.resolve("tables:events"))},
+        orders=int(artefacts.array("order_count")),
+        fold_in=_fold_in(run.resolve("als.json")),
+        catalogue_at=imported.imported_at if imported is not None else None,
+        erasures_applied=load_ledger(run.resolve(APPLIED_NAME)).last_number,
     )
 
 
@@ -177,6 +211,9 @@ def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
     ranked = artefacts.array("ranked_rows").astype(np.int32, copy=False)
     scores = artefacts.array("ranked_scores").astype(np.float32, copy=False)
     sources = artefacts.array("ranked_sources").astype(np.uint8, copy=False)
+    starts = artefacts.array("interacted_starts")
+    interacted = artefacts.array("interacted_rows").astype(np.int32, copy=False)
+    confidences = artefacts.array("confidences").astype(np.float32, copy=False)
     bought = (
         artefacts.table("purchases")
         .lazy()
@@ -191,6 +228,7 @@ def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
     ends = np.searchsorted(bought["user_row"].to_numpy(), np.arange(len(users) + 1))
     for row, user_id in enumerate(users):
         size = int(np.count_nonzero(ranked[row] >= 0))
+        met = slice(int(starts[row]), int(starts[row + 1]))
         yield (
             user_id,
             UserRecord(
@@ -202,8 +240,8 @@ def _user_records(artefacts: _Artefacts) -> Iterator[tuple[str, UserRecord]]:
                 ranked_rows=ranked[row, :size],
                 ranked_scores=scores[row, :size],
                 ranked_sources=sources[row, :size],
-                interacted_rows=np.empty(0, np.int32),
-                confidences=np.empty(0, np.float32),
+                interacted_rows=interacted[met],
+                confidences=confidences[met],
             ),
         )
 
@@ -240,6 +278,11 @@ def _candidates(selection: pl.DataFrame) -> Iterator[CandidateRecord]:
         for name in ("components", "reasons_zh", "reasons_en"):
             row[name] = msgspec.json.decode(row[name])
         yield CandidateRecord(**row)
+
+
+def _fold_in(path: Path) -> FoldIn | None:
+    """Returns what the model needs to take in events of today; None where nothing was fitted."""
+    return msgspec.json.decode(path.read_bytes(), type=_AlsSummary).fold_in
 
 
 def _metrics(path: Path) -> dict[str, float]:

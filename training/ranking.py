@@ -177,7 +177,7 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
 
     return Stage(
         name="ranking",
-        version=1,
+        version=2,
         inputs=(
             "users.parquet",
             "items.parquet",

@@ -46,7 +46,7 @@ def evaluate_stage(
 
     return Stage(
         name="evaluate",
-        version=2,
+        version=3,
         inputs=("users.parquet", "items.parquet", "purchases.parquet", "behaviour.parquet"),
         outputs=("evaluation.parquet", "evaluation.json"),
         work=work,
