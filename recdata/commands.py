@@ -12,6 +12,7 @@ from rich.table import Table
 from recdata.cli import Door, pass_door
 from recdata.config_text import config_text, room_configs
 from recdata.errors import SnapshotError
+from recdata.live.commands import commands as live_commands
 from recdata.releases import Releases
 from recdata.snapshot import Manifest
 from recdata.snapshot.reader import read_manifest
@@ -107,7 +108,7 @@ def _row(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
-commands: list[click.Command] = [config, snapshots]
+commands: list[click.Command] = [config, snapshots, *live_commands]
 if find_spec("polars") is not None:  # a serve-only install imports no tables
     from recdata.commands_import import import_command
 

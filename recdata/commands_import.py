@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from recdata.cli import Door, pass_door
 from recdata.config import DataConfig, load_config
-from recdata.errors import ConfigError
 from recdata.importing import import_tables
+from recdata.moments import moment
 
 
 @click.command("import")
@@ -38,16 +37,4 @@ def import_command(door: Door, source: Path, mapping: Path | None, now: str | No
     [data] max_reject_share of its rows, nothing is replaced.
     """
     data = load_config(door.config, "data", DataConfig)
-    import_tables(source, mapping, door.home, data, now=_moment(now), console=door.out)
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(f"--now {text}: is no ISO 8601 time; write it as 2026-01-31T23:59:00Z") from error
-    if moment.tzinfo is None:
-        raise ConfigError(f"--now {text}: has no time zone; add one, as in 2026-01-31T23:59:00Z")
-    return moment.astimezone(UTC)
+    import_tables(source, mapping, door.home, data, now=moment(now, "--now"), console=door.out)

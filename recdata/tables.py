@@ -228,3 +228,27 @@ def scan_table(home: Path, name: str) -> pl.LazyFrame:
 def read_table(home: Path, name: str) -> pl.DataFrame:
     """Returns one input table in memory; raises as `scan_table` does."""
     return scan_table(home, name).collect()
+
+
+def tables_with_people(home: Path) -> list[tuple[str, Path]]:
+    """Returns name and path of the input tables there are whose rows may name a person."""
+    return [
+        (table.name, table_path(home, table.name))
+        for table in TABLES.values()
+        if "user_id" in table.schema and table_path(home, table.name).is_file()
+    ]
+
+
+def rows_of_person(path: Path, user_id: str) -> int:
+    """Returns how many rows of a Parquet file with a column `user_id` are a person's.
+
+    Raises:
+        TableError: the file cannot be read as such a table.
+    """
+    try:
+        frame = pl.scan_parquet(path, glob=False).filter(pl.col("user_id") == user_id)
+        return int(frame.select(pl.len()).collect(engine="streaming").item())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TableError(
+            f"{path}: cannot be read as Parquet with user_id ({error}); make it again"
+        ) from error

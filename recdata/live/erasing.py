@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from recdata.live.exporting import visitor_id
 from recdata.live.records import (
     LedgerEntry,
     RecentEntry,
@@ -152,5 +153,7 @@ def _removed(batch: Batch, traces: _Traces, user_id: str, now: datetime) -> Eras
     sessions = sum(delete(session_key(each), db=sections["recent"]) for each in sorted(traces.sessions))
     counters.erasures += 1
     entry = LedgerEntry(counters.erasures, microseconds(now))
-    batch.transaction.put(person_digest(user_id), msgspec.msgpack.encode(entry), db=sections["erasures"])
+    # What was exported before the shopper was known stands in the tables under the visitor's id.
+    for name in (user_id, *map(visitor_id, sorted(traces.sessions))):
+        batch.transaction.put(person_digest(name), msgspec.msgpack.encode(entry), db=sections["erasures"])
     return Erasure(entry.number, now, {EVENTS: events, RECENT: recent, SESSIONS: sessions})

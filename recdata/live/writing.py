@@ -200,7 +200,7 @@ class Batch:
         if limit and (used := used_bytes(self.transaction, self._file)) >= limit:
             raise LiveStoreFullError(
                 f"{self._file.path} is full: {used:,} of {limit:,} bytes are used; "
-                "run `recsvc events export`, which makes room, or raise [serving] live_max_mb"
+                "run `recsvc events export`, which makes room, or raise [serving] live_store_mb"
             )
         self._room_checked = True
 
