@@ -10,10 +10,13 @@ from datetime import date
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from rich.console import Console
 
 from recdata.errors import RunError, TableError
+from recdata.foldin import FoldedIn
 from recdata.importing import import_tables
 from recdata.releases import Releases
 from recdata.runs import StageRecord
@@ -65,6 +68,35 @@ def test_the_job_ends_with_a_published_snapshot_that_knows_shop_and_shoppers(und
     assert snapshot.ranked_list("best", 28) is not None
     assert snapshot.forecast("total", "") is not None
     assert snapshot.candidate(1) is not None
+    snapshot.close()
+
+
+def test_the_snapshot_holds_what_the_day_needs(undisturbed: Path) -> None:
+    snapshot = Releases(undisturbed).open_current()
+    manifest = snapshot.manifest
+    assert manifest.fold_in is not None
+    items, gramian = snapshot.array("item_factors"), snapshot.array("item_gramian")
+    for number in range(30):
+        user = snapshot.user(f"u{number}")
+        assert user is not None
+        assert user.interacted_rows.tolist() == user.purchased_rows.tolist()
+        folded = FoldedIn(
+            gramian, items[user.interacted_rows], user.confidences, penalty=manifest.fold_in.penalty
+        )
+        assert np.allclose(folded.vector, user.factors, rtol=1e-4, atol=1e-4 * np.abs(user.factors).max())
+    purchases = pl.read_parquet(next(undisturbed.glob("runs/2*/purchases.parquet")))
+    lines = purchases.select("user_row", "order_id", "item_row").unique()
+    assert manifest.counts["orders"] == lines.select("user_row", "order_id").unique().height
+    in_orders = lines.group_by("item_row").len().sort("item_row")["len"].to_list()
+    assert snapshot.array("item_orders").tolist() == in_orders
+    assert (snapshot.together_rows[:, 0] >= 0).any()
+    row = snapshot.item_row("i3")
+    assert row is not None
+    brand = snapshot.facet_rows("brand", "Brand 0")
+    assert brand is not None
+    assert row in brand.tolist()
+    assert (snapshot.array("daily_demand") > 0).all()
+    assert manifest.catalogue_at == NOW
     snapshot.close()
 
 
