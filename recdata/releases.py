@@ -17,7 +17,7 @@ from pathlib import Path
 from recdata.errors import PublishError, SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
 from recdata.runs import write_atomic
 from recdata.snapshot import Manifest, Snapshot, SnapshotWriter
-from recdata.snapshot.reader import read_manifest
+from recdata.snapshot.reader import check_files, read_manifest
 from recdata.snapshot.writer import MANIFEST_FILE
 
 CURRENT_FILE = "CURRENT"
@@ -143,6 +143,43 @@ class Releases:
             snapshot.close()
             self._point(snapshot_id)
             return snapshot.manifest
+
+    def check(self, snapshot_id: str) -> Manifest:
+        """Returns a snapshot's manifest after comparing its size and checksum, without mapping it.
+
+        A process that has it mapped can check it so; LMDB refuses to map a file twice.
+
+        Raises:
+            SnapshotNotFoundError: no snapshot has that id.
+            SnapshotError: it cannot be read, or is truncated or altered.
+        """
+        folder = self.folder(snapshot_id)
+        try:
+            return check_files(folder, verify=True)
+        except OSError as error:
+            raise SnapshotError(f"{folder} cannot be read ({error}); mend its rights") from error
+
+    def point(self, snapshot_id: str, *, verify: bool = True) -> Manifest:
+        """Makes a snapshot the serving one that the caller has opened; returns its manifest.
+
+        Args:
+            snapshot_id: the snapshot.
+            verify: compare its checksum too; for a caller who has not.
+
+        Raises:
+            SnapshotError: it is not there, or is truncated or altered; the pointer stays where it was.
+            PublishError: the pointer cannot be written.
+        """
+        with self._locked():
+            manifest = self.check(snapshot_id) if verify else read_manifest(self.folder(snapshot_id))
+            try:
+                self._point(snapshot_id)
+            except OSError as error:
+                raise PublishError(
+                    f"{self.root / CURRENT_FILE} cannot be written ({error}); mend the folder's rights or "
+                    "free disk space"
+                ) from error
+            return manifest
 
     def prune(self, *, keep: int) -> list[str]:
         """Deletes all but the newest `keep` snapshots and the serving one; returns the deleted ids.

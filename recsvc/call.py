@@ -11,6 +11,7 @@ from typing import Protocol
 
 from recdata.errors import LiveStoreUnavailableError
 from recdata.live import LiveStore, LiveView
+from recdata.snapshot import Snapshot
 from recsvc.catalogue import Catalogue
 from recsvc.live import LiveHold
 from recsvc.serving import Generation, Serving
@@ -34,9 +35,20 @@ class Call:
         live: the server's hold on the live store, for writing.
         home: the home folder.
         degradations: what the answer had to do without so far.
+        source: what put most of its items into the answer, such as "REPEAT", for the metrics; "" for nothing.
     """
 
-    __slots__ = ("_patience", "_serving", "catalogue", "degradations", "generation", "home", "live", "view")
+    __slots__ = (
+        "_patience",
+        "_serving",
+        "catalogue",
+        "degradations",
+        "generation",
+        "home",
+        "live",
+        "source",
+        "view",
+    )
 
     def __init__(
         self,
@@ -56,6 +68,7 @@ class Call:
         self._serving = serving
         self.catalogue: Catalogue = generation.keeper.current(view)
         self.degradations: list[Degradation] = []
+        self.source = ""
         if view is None:
             self.degrade("LIVE_STORE_UNAVAILABLE", live.problem or "the live store cannot be read")
 
@@ -86,11 +99,20 @@ class Call:
         if not snapshot_id or snapshot_id == self.generation.snapshot_id or self._serving is None:
             yield self._on(self.generation)
             return
-        generation = self._serving.acquire(snapshot_id)
-        try:
-            yield self._on(generation)
-        finally:
-            self._serving.release(generation)
+        yield self._on(self._serving.acquire(snapshot_id))
+
+    @contextmanager
+    def reading(self, snapshot_id: str) -> Iterator[Snapshot]:
+        """Hands out any published snapshot for a look.
+
+        Raises:
+            SnapshotError: it is not there, or cannot be used.
+        """
+        if snapshot_id == self.generation.snapshot_id or self._serving is None:
+            yield self.generation.snapshot
+            return
+        with self._serving.reading(snapshot_id) as snapshot:
+            yield snapshot
 
     def seconds_left(self) -> float:
         """Returns how long the caller still waits, infinity where it is for ever."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,16 +28,36 @@ def stage_of(name: str) -> LifecycleStage.ValueType:
     return LifecycleStage.LIFECYCLE_STAGE_UNSPECIFIED if value is None else LifecycleStage.Value(value.name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What filters look at, by rank: three arrays of `(n_candidates,)`."""
+
+    rows: NDArray[np.int32]
+    actions: NDArray[np.uint8]
+    stages: NDArray[np.uint8]
+
+
 class CandidateIndex:
-    """Which ranks match which filter; three small arrays over all candidates of a snapshot."""
+    """Which ranks match which filter; three small arrays over all candidates of a snapshot.
+
+    They are made at their first use: a new snapshot must answer at once, and must not hold up the calls that
+    the one before it still answers.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        count = snapshot.manifest.counts.get("candidates", 0)
-        records = [snapshot.candidate(rank) for rank in range(1, count + 1)]
-        known = [record for record in records if record is not None]
-        self._rows = np.fromiter((record.item_row for record in known), np.int32, len(known))
-        self._actions = np.fromiter((action_of(record.action) for record in known), np.uint8, len(known))
-        self._stages = np.fromiter((stage_of(record.stage) for record in known), np.uint8, len(known))
+        self._snapshot = snapshot
+
+    @cached_property
+    def _columns(self) -> _Columns:
+        count = self._snapshot.manifest.counts.get("candidates", 0)
+        records = map(self._snapshot.candidate, range(1, count + 1))
+        known = [
+            (record.item_row, action_of(record.action), stage_of(record.stage))
+            for record in records
+            if record is not None
+        ]
+        table = np.array(known, np.int32).reshape(-1, 3)
+        return _Columns(table[:, 0], table[:, 1].astype(np.uint8), table[:, 2].astype(np.uint8))
 
     def ranks(
         self,
@@ -50,13 +73,14 @@ class CandidateIndex:
             action: UNSPECIFIED for any.
             stage: UNSPECIFIED for any.
         """
-        keep = np.ones(self._rows.size, np.bool_)
+        columns = self._columns
+        keep = np.ones(columns.rows.size, np.bool_)
         if category_rows is not None:
-            keep &= np.isin(self._rows, category_rows)
+            keep &= np.isin(columns.rows, category_rows)
         if action:
-            keep &= self._actions == action
+            keep &= columns.actions == action
         if stage:
-            keep &= self._stages == stage
+            keep &= columns.stages == stage
         return np.flatnonzero(keep) + 1
 
 

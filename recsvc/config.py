@@ -15,15 +15,30 @@ class ServingConfig(RoomConfig, frozen=True):
     host: str = "127.0.0.1"
     # TCP port, 0–65535; 0 takes a free one, which is printed.
     port: NonNegativeInt = 50051
-    # Threads that answer calls, 1 or more. Python runs one at a time: a second hides waits, more only cost.
+    # Processes that answer calls, 1 or more, on the one port; one for each core is the most that helps. They
+    # share the snapshot's memory.
+    workers: PositiveInt = 1
+    # Threads of a worker that answer calls, 1 or more. Python runs one at a time: a second hides waits, more
+    # only cost.
     threads: PositiveInt = 2
-    # Calls that may run or wait at once, 1 or more; one too many is refused with RESOURCE_EXHAUSTED at once
-    # rather than answered late.
+    # Threads that wait for the disk in calls that record something, 1 or more; each group of waiting calls is
+    # written in one go, so that more of them make larger groups.
+    write_threads: PositiveInt = 16
+    # Largest size in MB, 1 or more, of the live store: events of the day, stock, prices, rules. A full one
+    # refuses to record with RESOURCE_EXHAUSTED.
+    live_store_mb: PositiveInt = 1024
+    # Calls that may run or wait at once in a worker, 1 or more; one too many is refused with
+    # RESOURCE_EXHAUSTED at once rather than answered late.
     max_concurrent_calls: PositiveInt = 256
     # Seconds between looks at the published pointer; above 0.
     poll_seconds: PositiveFloat = 1.0
-    # Whether a snapshot's checksum is compared before it serves (about 1 s a GB); its size always is.
-    verify_snapshots: bool = True
+    # Former snapshots, 0 or more, that stay mapped for requests that pin one, for page tokens and for a quick
+    # roll back; each needs address space, and memory only as far as it is read.
+    keep_previous: NonNegativeInt = 1
+    # When a snapshot's checksum is compared (about 1 s a GB): "after" while it serves already, and a wrong
+    # one makes way for the one before it; "before" it serves; "never". Publishing and activating always do,
+    # and size and format are always checked before.
+    verify_snapshots: Literal["after", "before", "never"] = "after"
     # Seconds, 0 or more, between telling health checks that the server stops and refusing calls, so that a
     # load balancer can turn away first; a call that comes in the very moment of the stop fails otherwise.
     shutdown_notice_seconds: NonNegativeFloat = 0.0
@@ -35,3 +50,10 @@ class ServingConfig(RoomConfig, frozen=True):
     bestseller_window_days: PositiveInt = 28
     # Calls that take longer than this many milliseconds are logged; 0 logs none.
     slow_call_ms: NonNegativeFloat = 100.0
+    # TCP port of the metrics in Prometheus's text format, at /metrics; 0 serves none.
+    metrics_port: NonNegativeInt = 0
+    # Address to serve the metrics on.
+    metrics_host: str = "127.0.0.1"
+    # Where traces go: the URL of an OTLP collector that speaks gRPC, such as http://127.0.0.1:4317. Empty
+    # traces nothing; needs recsvc[tracing].
+    trace_endpoint: str = ""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
-from recdata.errors import RecsvcError
+from recdata.errors import (
+    LiveStoreError,
+    LiveStoreFullError,
+    LiveStoreReadOnlyError,
+    RecsvcError,
+    RuleExistsError,
+    RuleNotFoundError,
+)
 
 DOMAIN = "recsvc"
 
@@ -72,13 +79,60 @@ class UnknownNameError(RequestError):
     """A request names an item, category or forecast that the serving snapshot does not know."""
 
 
+class PreconditionError(RequestError):
+    """A request is right in itself, and cannot be answered as things stand."""
+
+
+class NotMappedError(PreconditionError):
+    """A request pins a snapshot that this worker does not have mapped.
+
+    Args:
+        snapshot_id: the snapshot that was asked for.
+        mapped: the ids of those that are mapped, the serving one first.
+    """
+
+    def __init__(self, snapshot_id: str, mapped: Sequence[str]) -> None:
+        super().__init__(
+            f"snapshot {quoted(snapshot_id)} is not mapped, mapped are {', '.join(mapped)}; pin one of "
+            "those, or leave snapshot_id empty for the one that serves",
+            reason="SNAPSHOT_NOT_MAPPED",
+            field="snapshot_id",
+            metadata={"snapshot_id": snapshot_id},
+        )
+
+
+class UnusableSnapshotError(PreconditionError):
+    """A snapshot that a caller wants to serve cannot be used."""
+
+    def __init__(self, snapshot_id: str, why: str) -> None:
+        super().__init__(
+            why, reason="SNAPSHOT_UNUSABLE", field="snapshot_id", metadata={"snapshot_id": snapshot_id}
+        )
+
+
 #: Which status an error ends in; the first class that fits counts. Whatever fits none is a defect of ours.
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (InvalidFieldError, grpc.StatusCode.INVALID_ARGUMENT),
     (MalformedRequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownNameError, grpc.StatusCode.NOT_FOUND),
+    (PreconditionError, grpc.StatusCode.FAILED_PRECONDITION),
+    (LiveStoreFullError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (RuleExistsError, grpc.StatusCode.ALREADY_EXISTS),
+    (RuleNotFoundError, grpc.StatusCode.NOT_FOUND),
+    (LiveStoreError, grpc.StatusCode.FAILED_PRECONDITION),
     (StoppedError, grpc.StatusCode.UNAVAILABLE),
     (Exception, grpc.StatusCode.INTERNAL),
+)
+
+
+#: The machine-readable reason of an error that is no RequestError; its words are told to the caller.
+REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (StoppedError, "SERVER_STOPPED"),
+    (LiveStoreFullError, "LIVE_STORE_FULL"),
+    (LiveStoreReadOnlyError, "LIVE_STORE_READ_ONLY"),
+    (RuleExistsError, "RULE_EXISTS"),
+    (RuleNotFoundError, "RULE_NOT_FOUND"),
+    (LiveStoreError, "LIVE_STORE_UNAVAILABLE"),
 )
 
 
@@ -97,28 +151,29 @@ def code_of(error: Exception) -> grpc.StatusCode:
     return next(code for kind, code in CODES if isinstance(error, kind))
 
 
-def status_of(error: Exception) -> Status:
+def status_of(error: Exception, *, request_id: str = "") -> Status:
     """Returns the google.rpc.Status of an error, with details; a defect's own words stay in the log."""
     code = code_of(error)
-    if isinstance(error, StoppedError):
-        info = ErrorInfo(reason="SERVER_STOPPED", domain=DOMAIN)
-        return Status(code=code.value[0], message=str(error), details=[_packed(info)])
-    if not isinstance(error, RequestError):
-        return Status(
-            code=code.value[0],
-            message="the server failed to answer; its log has the reason",
-            details=[_packed(ErrorInfo(reason="INTERNAL", domain=DOMAIN))],
-        )
-    details: list[Message] = [ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
-    if code is grpc.StatusCode.INVALID_ARGUMENT:
-        violation = BadRequest.FieldViolation(field=error.field, description=str(error))
-        details.append(BadRequest(field_violations=[violation]))
-    return Status(code=code.value[0], message=str(error), details=[_packed(detail) for detail in details])
+    message = str(error)
+    details: list[Message] = []
+    if reason := next((reason for kind, reason in REASONS if isinstance(error, kind)), ""):
+        details.append(ErrorInfo(reason=reason, domain=DOMAIN))
+    elif isinstance(error, RequestError):
+        details.append(ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            violation = BadRequest.FieldViolation(field=error.field, description=message)
+            details.append(BadRequest(field_violations=[violation]))
+    else:
+        message = "the server failed to answer; its log has the reason"
+        details.append(ErrorInfo(reason="INTERNAL", domain=DOMAIN))
+    if request_id:
+        details.append(RequestInfo(request_id=request_id))
+    return Status(code=code.value[0], message=message, details=[_packed(detail) for detail in details])
 
 
-def abort(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+def abort(context: grpc.ServicerContext, error: Exception, *, request_id: str = "") -> NoReturn:
     """Ends the call with the error's status; grpc leaves the handler by an exception of its own."""
-    context.abort_with_status(rpc_status.to_status(status_of(error)))
+    context.abort_with_status(rpc_status.to_status(status_of(error, request_id=request_id)))
     raise AssertionError from error  # abort_with_status never returns
 
 

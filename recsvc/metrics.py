@@ -1,7 +1,7 @@
 """Owns what a process counts of its calls: plain numbers that cost a call less than a microsecond.
 
-There are no locks. Python switches threads at calls and at jumps backward, so adding to a place of a list, or to
-a key of a dict that is there, is not interrupted; a key is put there by `setdefault`, which is one step.
+There are no locks. Python switches threads at calls and at jumps backward, so adding to a place of a list, or
+to a key of a dict that is there, is not interrupted; a key is put there by `setdefault`, which is one step.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class MethodTotals(msgspec.Struct, kw_only=True):
     """What one method has answered since its process started.
 
     Attributes:
-        seconds: by main source ("" where a method has none): how many answers each bucket holds, then the sum of
-            their seconds.
+        seconds: by main source ("" where a method has none): how many answers each bucket holds, then the sum
+            of their seconds.
         failures: by name of the status code: how many calls ended in it.
     """
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import grpc
@@ -20,17 +18,35 @@ from recdata.errors import ServeError
 from recsvc.beside import list_bought_together, list_similar_items
 from recsvc.bestselling import list_bestsellers
 from recsvc.call import Call
+from recsvc.cataloguing import create_rule, delete_rule, get_item, list_rules, update_items, update_rule
 from recsvc.config import ServingConfig
+from recsvc.erasing import erase_customer
 from recsvc.errors import MalformedRequestError, RequestError, StoppedError, abort, code_of
 from recsvc.live import LiveHold
-from recsvc.log import log
+from recsvc.log import log, request_id_of
+from recsvc.metrics import Meter
 from recsvc.pages import recommend_page
+from recsvc.ports import address_text, cannot_listen, check_port
 from recsvc.recommending import batch_recommend, rank_items, recommend
+from recsvc.recording import record_events
 from recsvc.selecting import get_forecast, list_candidates
 from recsvc.serving import Serving
 from recsvc.side import SideServices
+from recsvc.snapshots import activate_snapshot, list_snapshots
 from recsvc.state import serving_state
+from recsvc.tracing import Handle, Tracing
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
+from recsvc.v1.catalog_service_pb2 import (
+    CreateRuleRequest,
+    DeleteRuleRequest,
+    GetItemRequest,
+    ListRulesRequest,
+    UpdateItemsRequest,
+    UpdateRuleRequest,
+)
+from recsvc.v1.common_pb2 import DegradationReason
+from recsvc.v1.customer_service_pb2 import EraseCustomerRequest
+from recsvc.v1.event_service_pb2 import RecordEventsRequest
 from recsvc.v1.recommendation_service_pb2 import (
     BatchRecommendRequest,
     ListBoughtTogetherRequest,
@@ -40,7 +56,11 @@ from recsvc.v1.recommendation_service_pb2 import (
     RecommendRequest,
 )
 from recsvc.v1.selection_service_pb2 import GetForecastRequest, ListCandidatesRequest
-from recsvc.v1.snapshot_service_pb2 import GetServingStateRequest
+from recsvc.v1.snapshot_service_pb2 import (
+    ActivateSnapshotRequest,
+    GetServingStateRequest,
+    ListSnapshotsRequest,
+)
 
 #: A method: answers a call and its request with the serialised response.
 Method = Callable[[Call, Any], bytes]
@@ -48,7 +68,10 @@ Method = Callable[[Call, Any], bytes]
 #: What grpc is given for one service, by method name.
 Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]
 
-MAX_PORT = 65535
+#: By number, what the metrics call a reason.
+REASON_NAMES = {
+    number: name.removeprefix("DEGRADATION_REASON_") for name, number in DegradationReason.items()
+}
 
 #: By request, which snapshot it asks for; "" for the one that serves.
 PINS: dict[type[Message], Callable[[Any], str]] = {
@@ -78,7 +101,13 @@ def methods(serving: Serving) -> dict[str, dict[str, tuple[type[Message], Method
     """Returns by service and method: the request's class, and what answers it."""
 
     def get_serving_state(call: Call, _: GetServingStateRequest) -> bytes:
-        return serving_state(serving, call.generation)
+        return serving_state(serving, call)
+
+    def snapshots(_: Call, request: ListSnapshotsRequest) -> bytes:
+        return list_snapshots(serving, request)
+
+    def activate(_: Call, request: ActivateSnapshotRequest) -> bytes:
+        return activate_snapshot(serving, request)
 
     return {
         "recsvc.v1.RecommendationService": {
@@ -94,7 +123,21 @@ def methods(serving: Serving) -> dict[str, dict[str, tuple[type[Message], Method
             "ListCandidates": (ListCandidatesRequest, list_candidates),
             "GetForecast": (GetForecastRequest, get_forecast),
         },
-        "recsvc.v1.SnapshotService": {"GetServingState": (GetServingStateRequest, get_serving_state)},
+        "recsvc.v1.EventService": {"RecordEvents": (RecordEventsRequest, record_events)},
+        "recsvc.v1.CatalogService": {
+            "UpdateItems": (UpdateItemsRequest, update_items),
+            "GetItem": (GetItemRequest, get_item),
+            "CreateRule": (CreateRuleRequest, create_rule),
+            "UpdateRule": (UpdateRuleRequest, update_rule),
+            "DeleteRule": (DeleteRuleRequest, delete_rule),
+            "ListRules": (ListRulesRequest, list_rules),
+        },
+        "recsvc.v1.CustomerService": {"EraseCustomer": (EraseCustomerRequest, erase_customer)},
+        "recsvc.v1.SnapshotService": {
+            "ListSnapshots": (ListSnapshotsRequest, snapshots),
+            "ActivateSnapshot": (ActivateSnapshotRequest, activate),
+            "GetServingState": (GetServingStateRequest, get_serving_state),
+        },
     }
 
 
@@ -106,13 +149,31 @@ class Server:
         live: the live store, as far as it can be used.
         grpc_server: grpc's server, for handlers that are added before `start`.
         port: the port that it listens on, 0 before `start`.
+        meter: what it counts.
+
+    Args:
+        home: the home folder.
+        config: how to listen, load and answer.
+        worker: which of a server's workers this is, from 0.
+        shares_port: whether other processes may listen on the same port, and get their share of the calls.
+        tracing: what records a span for each call; None for nothing.
 
     Raises:
         SnapshotError: nothing is published, or what is published cannot be used.
     """
 
-    def __init__(self, home: Path, config: ServingConfig) -> None:
-        self.serving = Serving(home, config)
+    def __init__(
+        self,
+        home: Path,
+        config: ServingConfig,
+        *,
+        worker: int = 0,
+        shares_port: bool = False,
+        tracing: Tracing | None = None,
+    ) -> None:
+        self.serving = Serving(home, config, worker=worker, verifies=worker == 0)
+        self.meter = Meter()
+        self._tracing = tracing
         self.live = LiveHold(home, max_bytes=config.live_store_mb << 20)
         self._home = home
         self.port = 0
@@ -121,8 +182,8 @@ class Server:
         self._stopping = threading.Event()
         self.grpc_server = grpc.server(
             ThreadPoolExecutor(config.threads, thread_name_prefix="call"),
-            # Without this a second server on the same port would start, and take half of the calls.
-            options=(("grpc.so_reuseport", 0),),
+            # Where none is meant to, a second server on the port must not start and take half of the calls.
+            options=(("grpc.so_reuseport", int(shares_port)),),
             maximum_concurrent_rpcs=config.max_concurrent_calls,
         )
         table = methods(self.serving)
@@ -133,8 +194,7 @@ class Server:
     @property
     def address(self) -> str:
         """Returns HOST:PORT as a client needs it."""
-        host = self._config.host
-        return f"[{host}]:{self.port}" if ":" in host and not host.startswith("[") else f"{host}:{self.port}"
+        return address_text(self._config.host, self.port)
 
     def start(self) -> None:
         """Listens and answers.
@@ -143,21 +203,15 @@ class Server:
             ServeError: the port is taken, or the host is not one of this machine.
         """
         host, port = self._config.host, self._config.port
-        if port > MAX_PORT:
-            self.serving.stop()
-            raise ServeError(
-                f"port {port} is above {MAX_PORT}; give --port a smaller one, or 0 for a free one"
-            )
-        wanted = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
         try:
-            self.port = self.grpc_server.add_insecure_port(wanted)
+            check_port(port)
+            self.port = self.grpc_server.add_insecure_port(address_text(host, port))
+        except ServeError:
+            self.serving.stop()
+            raise
         except RuntimeError as error:
             self.serving.stop()
-            why = _why_not(host, port)
-            raise ServeError(
-                f"cannot listen on {wanted}: {why}; stop what listens there, "
-                "or give --port another number (0 for a free one)"
-            ) from error
+            raise cannot_listen(host, port, _why_not(host, port)) from error
         self.serving.start()
         self.grpc_server.start()
         with self.serving.lease() as generation:
@@ -180,20 +234,9 @@ class Server:
         self.serving.stop()
         log(logging.INFO, "stopped")
 
-    def wait(self) -> None:
-        """Blocks the main thread until SIGTERM or SIGINT, then stops; a second one cuts running calls off."""
-        told = threading.Event()
-
-        def on_signal(number: int, _: FrameType | None) -> None:
-            if told.is_set():
-                self.grpc_server.stop(None)
-            told.set()
-            log(logging.INFO, "signal", name=signal.Signals(number).name)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
-        told.wait()
-        self.stop()
+    def cut(self) -> None:
+        """Cuts running calls off, while `stop` waits for them."""
+        self.grpc_server.stop(None)
 
     def _handlers(self, service: str, entries: dict[str, tuple[type[Message], Method]]) -> Handlers:
         return {
@@ -212,36 +255,56 @@ class Server:
         serving, live, home, parse = self.serving, self.live, self._home, request_type.FromString
         pinned_by = PINS.get(request_type, _not_pinned)
         slow_seconds = self._config.slow_call_ms / 1000 or float("inf")
+        meter, counted = self.meter, self.meter.method(name)
 
         def handle(content: bytes, context: grpc.ServicerContext) -> bytes:
             began = time.perf_counter()
+            request_id, view = "", None
             try:
                 request = parse(content)
                 generation = serving.acquire(pinned_by(request))
-            except DecodeError:
-                abort(context, MalformedRequestError(request_type.DESCRIPTOR.full_name))
-            except (StoppedError, RequestError) as error:
-                abort(context, error)
-            view = live.view()
-            try:
+                view = live.view()
                 call = Call(generation, view=view, live=live, home=home, patience=context, serving=serving)
-                return method(call, request)
+                answer = method(call, request)
             except Exception as error:
-                if not isinstance(error, RequestError):
-                    log(logging.ERROR, "call failed", method=name, code=code_of(error).name, error=error)
-                abort(context, error)
+                request_id = request_id_of(context)
+                told = error
+                if isinstance(error, DecodeError):
+                    told = MalformedRequestError(request_type.DESCRIPTOR.full_name)
+                code = code_of(told).name
+                counted.failed(code)
+                if not isinstance(told, (RequestError, StoppedError)):
+                    log(
+                        logging.ERROR,
+                        "call failed",
+                        method=name,
+                        code=code,
+                        request_id=request_id,
+                        error=error,
+                    )
+                abort(context, told, request_id=request_id)
             finally:
                 if view is not None:
                     live.leave(view)
-                serving.release(generation)
                 seconds = time.perf_counter() - began
                 if seconds > slow_seconds:
-                    log(logging.WARNING, "slow call", method=name, milliseconds=round(1000 * seconds, 1))
+                    log(
+                        logging.WARNING,
+                        "slow call",
+                        method=name,
+                        milliseconds=round(1000 * seconds, 1),
+                        request_id=request_id or request_id_of(context),
+                    )
+            counted.answered(seconds, call.source)
+            for degradation in call.degradations:
+                meter.degraded(REASON_NAMES[degradation.reason])
+            return answer
 
+        called: Handle = handle if self._tracing is None else self._tracing.wrapped(name, handle)
         if name in WRITES:
             # These wait for the disk, and must not take the threads that answer reads.
-            handle.experimental_thread_pool = self._writers  # type: ignore[attr-defined] # grpc's own name
-        return handle
+            called.experimental_thread_pool = self._writers  # type: ignore[attr-defined] # grpc's own name
+        return called
 
 
 def _not_pinned(_: Message) -> str:

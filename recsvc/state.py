@@ -1,4 +1,4 @@
-"""Owns SnapshotService: what serves at this moment."""
+"""Owns telling what serves at this moment: SnapshotService.GetServingState, and the message of a snapshot."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from importlib.metadata import PackageNotFoundError, version
 from google.protobuf.duration_pb2 import Duration
 from google.type.date_pb2 import Date
 
+from recdata.errors import LiveStoreError
+from recsvc.call import Call
+from recsvc.live import LiveHold
 from recsvc.serving import Generation, Serving
 from recsvc.v1.snapshot_service_pb2 import (
     GetServingStateResponse,
     ListWindow,
+    LiveStoreState,
     LoadFailure,
     Metric,
     ServingSnapshot,
 )
 
 
-def serving_state(serving: Serving, generation: Generation) -> bytes:
+def serving_state(serving: Serving, call: Call) -> bytes:
     """Returns a serialised GetServingStateResponse."""
     answer = GetServingStateResponse(
-        snapshot=_snapshot_message(generation),
+        snapshot=snapshot_message(call.generation),
         published_snapshot_id=serving.published_id(),
         server_version=_version(),
+        mapped_snapshot_ids=serving.mapped_ids(),
+        live_store=live_store_message(call.live),
+        worker=serving.worker,
     )
     answer.start_time.FromDatetime(serving.started_at)
     failure = serving.failure
@@ -33,7 +40,27 @@ def serving_state(serving: Serving, generation: Generation) -> bytes:
     return answer.SerializeToString()
 
 
-def _snapshot_message(generation: Generation) -> ServingSnapshot:
+def live_store_message(live: LiveHold) -> LiveStoreState:
+    """Returns how the live store stands, as this process sees it."""
+    store = live.store
+    if store is None:
+        return LiveStoreState(problem=live.problem)
+    try:
+        state = store.state()
+    except LiveStoreError as error:
+        return LiveStoreState(problem=str(error))
+    return LiveStoreState(
+        readable=store.readable,
+        writable=store.writable,
+        problem=store.problem,
+        used_bytes=state.used_bytes,
+        max_bytes=state.max_bytes,
+        unexported_event_count=state.unexported,
+    )
+
+
+def snapshot_message(generation: Generation) -> ServingSnapshot:
+    """Returns a serving snapshot as its message."""
     manifest = generation.snapshot.manifest
     message = ServingSnapshot(
         snapshot_id=manifest.snapshot_id,

@@ -77,21 +77,8 @@ class Snapshot:
 
     @classmethod
     def _map(cls, folder: Path, *, verify: bool) -> Snapshot:
+        manifest = check_files(folder, verify=verify)
         path = folder / SNAPSHOT_FILE
-        manifest = read_manifest(folder)
-        if not path.is_file():
-            raise SnapshotCorruptError(f"{path} is missing beside its manifest; publish the run again")
-        size = path.stat().st_size
-        if size != manifest.file_bytes:
-            raise SnapshotCorruptError(
-                f"{path} has {size} bytes, its manifest says {manifest.file_bytes}: truncated or altered; "
-                "publish the run again, or `recsvc snapshots activate` an older one"
-            )
-        if verify and (found := digest_file(path)) != manifest.file_sha256:
-            raise SnapshotCorruptError(
-                f"{path} has sha256 {found[:12]}…, its manifest says {manifest.file_sha256[:12]}…: altered; "
-                "publish the run again, or `recsvc snapshots activate` an older one"
-            )
         try:
             env = lmdb.open(
                 str(path), subdir=False, readonly=True, lock=False, max_dbs=len(SECTIONS), readahead=False
@@ -284,6 +271,37 @@ class Snapshot:
             transaction = self._local.transaction = self._env.begin(buffers=True)
         found: memoryview | None = transaction.get(key, db=self._databases[section])
         return found
+
+
+def check_files(folder: Path, *, verify: bool) -> Manifest:
+    """Returns a snapshot folder's manifest, after checking the file beside it without mapping it.
+
+    Args:
+        folder: holds the LMDB file and its manifest.
+        verify: compare the file's sha256 with the manifest's too; its size always is.
+
+    Raises:
+        SnapshotNotFoundError: there is no snapshot in the folder.
+        SnapshotFormatError: written by another format than this version reads.
+        SnapshotCorruptError: truncated or altered.
+        OSError: this process may not read it.
+    """
+    path = folder / SNAPSHOT_FILE
+    manifest = read_manifest(folder)
+    if not path.is_file():
+        raise SnapshotCorruptError(f"{path} is missing beside its manifest; publish the run again")
+    size = path.stat().st_size
+    if size != manifest.file_bytes:
+        raise SnapshotCorruptError(
+            f"{path} has {size} bytes, its manifest says {manifest.file_bytes}: truncated or altered; "
+            "publish the run again, or `recsvc snapshots activate` an older one"
+        )
+    if verify and (found := digest_file(path)) != manifest.file_sha256:
+        raise SnapshotCorruptError(
+            f"{path} has sha256 {found[:12]}…, its manifest says {manifest.file_sha256[:12]}…: altered; "
+            "publish the run again, or `recsvc snapshots activate` an older one"
+        )
+    return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:

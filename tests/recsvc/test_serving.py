@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from recdata.errors import SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.runs import write_atomic
-from recsvc.errors import StoppedError
+from recsvc.errors import NotMappedError, StoppedError
 from recsvc.serving import Serving
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
 from recsvc.v1.recommendation_service_pb2 import RecommendRequest
@@ -31,12 +32,13 @@ def until(condition, *, seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
-def is_closed(generation) -> bool:
-    try:
-        generation.snapshot.item(0)
-    except Exception:
-        return True
-    return False
+@pytest.fixture
+def closed(caplog):
+    """Returns what tells the ids of the snapshots closed so far, in order."""
+    caplog.set_level(logging.INFO, "recsvc")
+    return lambda: [
+        record.fields["snapshot_id"] for record in caplog.records if record.message == "snapshot closed"
+    ]
 
 
 @pytest.fixture
@@ -47,40 +49,102 @@ def serving(tmp_path):
     made.stop()
 
 
-def test_the_old_snapshot_is_closed_when_its_last_lease_ends_and_not_before(tmp_path, serving):
-    first = serving.acquire()
-    second = serving.acquire()
+@pytest.fixture
+def forgetful(tmp_path):
+    """Keeps no former snapshot."""
+    Tiny().publish(tmp_path)
+    made = Serving(tmp_path, msgspec.structs.replace(STILL, keep_previous=0))
+    yield made
+    made.stop()
+
+
+def test_the_old_snapshot_is_closed_when_its_last_user_ends_and_not_before(tmp_path, forgetful, closed):
+    first = forgetful.acquire()
+    second = forgetful.acquire()
     assert first is second
+    old = first.snapshot_id
     Tiny(title_suffix="!").publish(tmp_path)
-    assert serving.refresh()
-    with serving.lease() as new:
-        assert new is not first
-        assert new.snapshot.item(0).title == "Apple!"
-    serving.release(first)
-    assert first.snapshot.item(0).title == "Apple"
-    assert first.sellable.tolist() == [True, True, True, False, True, True]
-    serving.release(second)
-    assert is_closed(first)
+    assert forgetful.refresh()
+    new = forgetful.acquire()
+    assert new is not first
+    assert new.snapshot.item(0).title == "Apple!"
+    del first
+    assert second.snapshot.item(0).title == "Apple"
+    assert second.sellable.tolist() == [True, True, True, False, True, True]
+    assert closed() == []
+    del second
+    assert closed() == [old]
 
 
-def test_an_old_snapshot_without_a_lease_is_closed_by_the_swap(tmp_path, serving):
-    with serving.lease() as old:
-        pass
+def test_an_old_snapshot_that_nobody_uses_is_closed_by_the_swap(tmp_path, forgetful, closed):
+    old = forgetful.acquire().snapshot_id
     Tiny(title_suffix="!").publish(tmp_path)
-    assert serving.refresh()
-    assert is_closed(old)
+    assert forgetful.refresh()
+    assert closed() == [old]
 
 
-def test_rolling_back_while_a_call_still_uses_the_old_snapshot_serves_it_again(tmp_path, serving):
-    held = serving.acquire()
+def test_rolling_back_while_a_call_still_uses_the_old_snapshot_serves_it_again(tmp_path, forgetful):
+    held = forgetful.acquire()
     Tiny(title_suffix="!").publish(tmp_path)
-    assert serving.refresh()
+    assert forgetful.refresh()
     point_at(tmp_path, held.snapshot_id)
+    assert forgetful.refresh()
+    assert forgetful.acquire() is held
+
+
+def test_the_snapshot_before_stays_mapped_and_the_one_before_that_does_not(tmp_path, serving, closed):
+    ids = [serving.acquire().snapshot_id]
+    for suffix in ("!", "?"):
+        ids.append(Tiny(title_suffix=suffix).publish(tmp_path).snapshot_id)
+        assert serving.refresh()
+    assert serving.mapped_ids() == [ids[2], ids[1]]
+    assert serving.acquire(ids[1]).snapshot.item(0).title == "Apple!"
+    assert closed() == [ids[0]]
+    with pytest.raises(NotMappedError, match=f"{ids[0]}.*mapped are {ids[2]}, {ids[1]};"):
+        serving.acquire(ids[0])
+
+
+def test_activating_moves_the_pointer_and_takes_the_mapped_snapshot(tmp_path, serving):
+    old = serving.acquire()
+    new_id = Tiny(title_suffix="!").publish(tmp_path).snapshot_id
     assert serving.refresh()
-    serving.release(held)
-    with serving.lease() as again:
-        assert again.snapshot_id == held.snapshot_id
-        assert again.snapshot.item(0).title == "Apple"
+    assert serving.activate(old.snapshot_id) == (old, new_id)
+    assert serving.published_id() == old.snapshot_id
+    assert serving.mapped_ids() == [old.snapshot_id, new_id]
+    assert serving.activate(old.snapshot_id) == (old, old.snapshot_id)
+
+
+def test_a_snapshot_with_a_wrong_checksum_is_not_activated(tmp_path, serving):
+    good = serving.acquire().snapshot_id
+    bad = point_at_a_damaged_copy(tmp_path, flip_the_last_byte)
+    point_at(tmp_path, good)
+    with pytest.raises(SnapshotError, match="altered"):
+        serving.activate(bad)
+    assert serving.published_id() == serving.acquire().snapshot_id == good
+
+
+def test_a_wrong_checksum_found_while_a_snapshot_serves_brings_the_one_before_it_back(tmp_path, serving):
+    good = serving.acquire().snapshot_id
+    doubts = []
+    serving.doubted = lambda snapshot_id, why: doubts.append(snapshot_id)
+    bad = point_at_a_damaged_copy(tmp_path, flip_the_last_byte)
+    serving.start()
+    serving.look()
+    until(lambda: doubts == [bad])
+    assert serving.acquire().snapshot_id == good
+    assert serving.failure.snapshot_id == bad
+    assert "altered" in serving.failure.message
+    assert not serving.refresh(), "it is not tried again"
+
+
+def test_a_wrong_checksum_without_another_snapshot_is_told_and_it_goes_on(tmp_path):
+    Tiny().publish(tmp_path)
+    bad = point_at_a_damaged_copy(tmp_path, flip_the_last_byte)
+    serving = Serving(tmp_path, STILL)
+    serving.start()
+    until(lambda: serving.failure)
+    assert serving.acquire().snapshot_id == serving.failure.snapshot_id == bad
+    serving.stop()
 
 
 def test_nothing_is_swapped_while_the_pointer_stays(tmp_path, serving):
@@ -127,6 +191,13 @@ def flip_a_byte(folder: Path) -> None:
     path.write_bytes(content)
 
 
+def flip_the_last_byte(folder: Path) -> None:
+    """Damages what LMDB does not look at when it opens the file."""
+    path = folder / "snapshot.mdb"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 0xFF]))
+
+
 def cut_short(folder: Path) -> None:
     path = folder / "snapshot.mdb"
     path.write_bytes(path.read_bytes()[:-4096])
@@ -153,7 +224,7 @@ def empty_the_manifest(folder: Path) -> None:
 )
 def test_a_bad_new_snapshot_is_refused_and_the_old_one_goes_on(start, tmp_path, damage, why):
     good = Tiny().publish(tmp_path).snapshot_id
-    server = start(tmp_path, CONFIG)
+    server = start(tmp_path, msgspec.structs.replace(CONFIG, verify_snapshots="before"))
     with grpc.insecure_channel(server.address) as channel:
         stubs = Stubs(channel)
 
@@ -235,14 +306,17 @@ def test_a_page_token_does_not_outlive_its_snapshot(start, tmp_path):
         assert refused.reason == "SNAPSHOT_CHANGED"
 
 
-def test_a_call_that_comes_after_the_stop_is_refused_and_touches_no_closed_map(tmp_path, serving):
+def test_a_call_that_comes_after_the_stop_is_refused_and_touches_no_closed_map(serving, closed):
     late = serving.acquire()
     serving.stop()
-    with pytest.raises(StoppedError, match="another server"):
-        serving.acquire()
+    for snapshot_id in ("", late.snapshot_id):
+        with pytest.raises(StoppedError, match="another server"):
+            serving.acquire(snapshot_id)
     assert late.sellable.tolist() == [True, True, True, False, True, True]
-    serving.release(late)
-    assert is_closed(late)
+    assert closed() == []
+    told = late.snapshot_id
+    del late
+    assert closed() == [told]
 
 
 def test_a_late_call_ends_as_unavailable_so_that_it_is_sent_again(start, tmp_path):

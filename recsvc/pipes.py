@@ -1,0 +1,104 @@
+"""Owns what the supervisor and its workers tell each other: one JSON object a line, over pipes."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from recsvc.config import ServingConfig
+from recsvc.metrics import Totals
+
+# --- to a worker -------------------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True, tag="start"):
+    """The first line: how to serve. `config.port` is the port that all workers share."""
+
+    home: str
+    config: ServingConfig
+    worker: int
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """Look at the published pointer at once."""
+
+
+class StepBack(msgspec.Struct, frozen=True, tag="step_back"):
+    """A snapshot turned out to be wrong."""
+
+    snapshot_id: str
+    why: str
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """Drain and end; at once where `cut` is set."""
+
+    cut: bool = False
+
+
+ToWorker: TypeAlias = Look | StepBack | Stop
+
+# --- from a worker -----------------------------------------------------------------------------------------
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The worker answers calls."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The worker cannot start, and ends."""
+
+    message: str
+    exit_code: int
+
+
+class Swapped(msgspec.Struct, frozen=True, tag="swapped"):
+    """The worker serves another snapshot; the others may look at once."""
+
+    snapshot_id: str
+
+
+class Doubted(msgspec.Struct, frozen=True, tag="doubted"):
+    """The worker found a snapshot to be wrong."""
+
+    snapshot_id: str
+    why: str
+
+
+class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The live store as one worker sees it."""
+
+    readable: bool
+    writable: bool
+    used_bytes: int = 0
+    max_bytes: int = 0
+    unexported: int = 0
+    lag_seconds: float = 0.0  # age of the oldest event that is not exported; 0 without one
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
+    """How a worker stands; sent every second, and as its last words."""
+
+    totals: Totals
+    snapshot_id: str
+    as_of_s: float  # start of the day, seconds since 1970-01-01 UTC
+    created_s: float
+    loaded_s: float
+    verified: bool
+    mapped: int
+    refused: bool  # whether the published snapshot was refused
+    live: LiveFigures
+
+
+FromWorker: TypeAlias = Ready | Failed | Swapped | Doubted | Report
+
+_ENCODER = msgspec.json.Encoder()
+START = msgspec.json.Decoder(Start)
+TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
+FROM_WORKER: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+
+
+def line(message: Start | ToWorker | FromWorker) -> bytes:
+    """Returns a message as its line."""
+    return _ENCODER.encode(message) + b"\n"
