@@ -101,6 +101,7 @@ class Client(Methods):
                 raise  # no call was made: grpc's own defect
             failed = error_of_call(
                 error,
+                path=path,
                 address=self._address,
                 seconds=self._seconds,
                 request_id=request_id,

@@ -133,15 +133,15 @@ NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 def error_of(status: Status, *, request_id: str = "") -> CallError:
     """Returns the error that a status stands for; also that of one entry of BatchRecommend."""
-    failure = _failure(status, request_id)
-    return KINDS.get(failure.code, ServerError)(failure)
+    return _error(_failure(status, request_id))
 
 
-def error_of_call(call: grpc.Call, *, address: str, seconds: float, request_id: str) -> CallError:
+def error_of_call(call: grpc.Call, *, path: str, address: str, seconds: float, request_id: str) -> CallError:
     """Returns the error of a call that grpc ended.
 
     Args:
         call: what grpc raised.
+        path: the method, for the message.
         address: where the call went, for the message.
         seconds: how long it was allowed to take, for the message.
         request_id: the id that it went out with.
@@ -158,7 +158,16 @@ def error_of_call(call: grpc.Call, *, address: str, seconds: float, request_id: 
         return DeadlineError(
             failure, f"{address} did not answer within {seconds:g} s; allow a longer timeout"
         )
-    return KINDS.get(failure.code, ServerError)(failure)
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return ServerError(failure, f"the server at {address} does not know {path}; it is another version")
+    return _error(failure)
+
+
+def _error(failure: Failure) -> CallError:
+    kind = KINDS.get(failure.code, ServerError)
+    if kind is ServerError and failure.request_id:
+        return kind(failure, f"{failure.message} ({failure.code}, request {failure.request_id})")
+    return kind(failure)
 
 
 def _failure(status: Status, request_id: str) -> Failure:
