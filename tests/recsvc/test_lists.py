@@ -5,8 +5,16 @@ from datetime import timedelta
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from recsvc.v1.bestseller_service_pb2 import BestsellerKind, ListBestsellersRequest
-from recsvc.v1.common_pb2 import ItemFilter, Language, SourceType
+from recdata.live import ItemChange, RuleRecord
+from recsvc.bestselling import list_bestsellers
+from recsvc.errors import InvalidFieldError
+from recsvc.v1.bestseller_service_pb2 import (
+    BestsellerKind,
+    ListBestsellersRequest,
+    ListBestsellersResponse,
+)
+from recsvc.v1.catalog_service_pb2 import Rule, RuleAction, RuleScope
+from recsvc.v1.common_pb2 import DegradationReason, ItemFilter, Language, SourceType
 from recsvc.v1.recommendation_service_pb2 import ListSimilarItemsRequest
 from recsvc.v1.selection_service_pb2 import (
     CandidateFilter,
@@ -17,6 +25,8 @@ from recsvc.v1.selection_service_pb2 import (
     SelectionAction,
 )
 from recsvc.v1.snapshot_service_pb2 import GetServingStateRequest
+from tests.recsvc.shop import open_shop
+from tests.recsvc.tiny import Tiny, ranked_list
 
 
 def days(number: int) -> Duration:
@@ -95,6 +105,111 @@ def test_bestsellers_are_paged_without_gap_or_repeat(stubs):
         if not token:
             break
     assert seen == ["beer", "apple", "bread"]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    with open_shop(tmp_path) as shop:
+        yield shop
+
+
+def bestsellers(shop, **fields):
+    return shop.ask(list_bestsellers, ListBestsellersRequest(**fields), ListBestsellersResponse)
+
+
+def put_rule(shop, rule_id: str, action: str, item_ids: list[str], **fields) -> None:
+    rule = Rule(
+        rule_id=rule_id,
+        action=RuleAction.Value(f"RULE_ACTION_{action}"),
+        target=ItemFilter(include_item_ids=item_ids),
+        **fields,
+    )
+    shop.live.store.put_rule(RuleRecord(rule_id, rule.SerializeToString()), expect="new")
+
+
+def test_bestsellers_obey_the_filter_beside_the_category(shop):
+    assert sold(bestsellers(shop, filter=ItemFilter(exclude_item_ids=["apple"]))) == ["beer", "bread"]
+    assert sold(bestsellers(shop, filter=ItemFilter(brands=["Orchard"]))) == ["apple"]
+    assert sold(bestsellers(shop, category="Food", filter=ItemFilter(brands=["Orchard"]))) == ["apple"]
+    out = bestsellers(shop, filter=ItemFilter(include_out_of_stock=True))
+    assert sold(out) == ["beer", "milk", "apple", "bread"]
+    with pytest.raises(InvalidFieldError) as caught:
+        bestsellers(shop, filter=ItemFilter(brands=["b"] * 101))
+    assert caught.value.field == "filter.brands"
+
+
+def test_a_filter_with_a_category_that_is_not_there_matches_nothing_and_says_so(shop):
+    answer = bestsellers(shop, filter=ItemFilter(category="Toys"))
+    assert not answer.results
+    assert [each.reason for each in answer.info.degradations] == [
+        DegradationReason.DEGRADATION_REASON_UNKNOWN_CATEGORY
+    ]
+
+
+def test_a_filtered_list_goes_on_in_the_lists_of_the_categories_below(tmp_path):
+    lists = {
+        ("best", 28, "", "", ""): ranked_list("beer", "milk"),
+        ("best", 28, "Food", "", ""): ranked_list("apple"),
+        ("best", 28, "Food > Fruit", "", ""): ranked_list("apple", "pear"),
+        ("best", 28, "Drinks", "", ""): ranked_list("beer", "milk", "wine"),
+    }
+    with open_shop(tmp_path, Tiny(lists=lists)) as shop:
+        assert sold(bestsellers(shop)) == ["beer"]
+        known = ItemFilter(include_item_ids=["beer", "pear", "apple", "wine", "milk"])
+        # By score, then by item: beer 2, then what the lists below add: apple 1, pear 1, wine 1.
+        assert sold(bestsellers(shop, filter=known)) == ["beer", "apple", "pear", "wine"]
+        assert sold(bestsellers(shop, category="Food", filter=known)) == ["apple", "pear"]
+        seen, token = [], ""
+        for _ in range(4):
+            page = bestsellers(shop, filter=known, page_size=1, page_token=token)
+            seen += sold(page)
+            token = page.next_page_token
+        assert (seen, token) == (["beer", "apple", "pear", "wine"], "")
+
+
+def test_bestsellers_show_the_stock_and_price_of_now(shop):
+    after = 1 + 1_740_790_800_000_000  # 2025-03-01 01:00 UTC, when the catalogue was imported
+    shop.live.store.update_items(
+        {
+            "beer": ItemChange(update_time_us=after, stock=0),
+            "milk": ItemChange(update_time_us=after, stock=5, price=1.25),
+        }
+    )
+    answer = bestsellers(shop)
+    assert sold(answer) == ["milk", "apple", "bread"]
+    price = answer.results[0].ranked_item.item.price
+    assert (price.currency_code, price.units, price.nanos) == ("CNY", 1, 250_000_000)
+
+
+def test_hidden_items_are_in_no_list_and_pinned_ones_stand_where_they_are_pinned(shop):
+    put_rule(shop, "hide", "HIDE", ["apple"])
+    put_rule(shop, "pin", "PIN", ["bread"], position=1)
+    put_rule(shop, "unsold", "PIN", ["wine"], position=3)
+    put_rule(shop, "out", "PIN", ["milk"], position=2)  # cannot be sold
+    put_rule(shop, "boost", "BOOST", ["bread"], factor=100)  # counts are not boosted
+    answer = bestsellers(shop)
+    assert sold(answer) == ["bread", "beer", "wine"]
+    assert [entry.ranked_item.source for entry in answer.results] == [
+        SourceType.SOURCE_TYPE_RULE,
+        SourceType.SOURCE_TYPE_BESTSELLER,
+        SourceType.SOURCE_TYPE_RULE,
+    ]
+    assert [entry.buyers for entry in answer.results] == [10, 40, 0]
+    assert answer.results[2].ranked_item.reason.text == "Picked by the shop"
+    assert sold(bestsellers(shop, category="Food")) == ["bread"]
+    assert sold(bestsellers(shop, filter=ItemFilter(exclude_item_ids=["bread"]))) == ["beer", "wine"]
+    first = bestsellers(shop, page_size=2)
+    second = bestsellers(shop, page_size=2, page_token=first.next_page_token)
+    assert sold(first) + sold(second) == ["bread", "beer", "wine"]
+
+
+def test_rules_of_a_placement_or_a_category_hold_there_only(shop):
+    put_rule(shop, "home", "HIDE", ["beer"], scope=RuleScope(placements=["home"]))
+    put_rule(shop, "food", "HIDE", ["bread"], scope=RuleScope(category="Food"))
+    assert sold(bestsellers(shop)) == ["beer", "apple", "bread"]
+    assert sold(bestsellers(shop, placement="home")) == ["apple", "bread"]
+    assert sold(bestsellers(shop, category="Food")) == ["apple"]
+    assert sold(bestsellers(shop, filter=ItemFilter(category="Food"))) == ["apple"]
 
 
 def test_candidates_come_by_rank_with_all_that_is_known_of_them(stubs):
