@@ -22,7 +22,7 @@ LENGTH = 10
 
 def recording(size: str, plan: Plan) -> list[Figure]:
     """Returns events_rate and event_call_ratio, one call under way each; and the disk's commits."""
-    with run_home(size) as home, Rig(home) as rig, rig.pacer(CALLERS) as pacer:
+    with run_home(size) as home, Rig(home) as rig, rig.pacer(CALLERS) as pacer, rig.callers(CALLERS) as slow:
         (home / SIZE_FILE).write_text(str(len(RecordEventsResponse(recorded_count=1).SerializeToString())))
         pacer.keep("one", asking.events(size, 1000, 1, seed=11))
         pacer.keep("ten", asking.events(size, 1000, LENGTH, seed=12))
@@ -35,6 +35,12 @@ def recording(size: str, plan: Plan) -> list[Figure]:
             lambda: pacer.go(RECORD, "ten", **order),
         )
         recorded = LENGTH * (warm.calls + sum(each.calls for each in ten)) + sum(each.calls for each in one)
+        # The same with grpc's own client, which takes more of the cores than the server does.
+        views = asking.views(size, asking.users(size, plan.live_users, seed=13), seed=13)
+        slow.keep("views", views)
+        slow_one = slow.go(RECORD, "views")
+        slow_noop = slow.go(NOOP, "views")
+        recorded += slow_one.calls
         state = GetServingStateResponse.FromString(
             rig.call(STATE, GetServingStateRequest().SerializeToString())
         )
@@ -62,6 +68,7 @@ def recording(size: str, plan: Plan) -> list[Figure]:
             noops_a_second=median(each.rate for each in noop),
             p50_us=median(each.p50_us for each in one),
             p99_us=median(each.p99_us for each in one),
+            ratio_with_callers_of_grpc=slow_one.rate / slow_noop.rate,
         ),
         figure("disk_commits", size, "LMDB alone, one small value each", commits, "a second"),
     ]

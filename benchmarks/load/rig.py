@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from load.synthetic import SIZES, Synthetic
 from recdata.releases import CURRENT_FILE, Releases
 from recdata.snapshot.checking import ARRAYS
 from recdata.snapshot.records import FORMAT_VERSION
+from recsvc.supervisor import ONE_THREAD
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / "cache"
@@ -76,7 +77,7 @@ def read_through(folder: Path) -> None:
 class Lines:
     """A Python script as a process, with lines of JSON in and out; its input's end is its end."""
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    def __init__(self, script: str, *arguments: str, **environment: str) -> None:
         places = [str(FOLDER.parent), os.environ.get("PYTHONPATH", "")]
         self.began_ns = time.monotonic_ns()
         self._process = subprocess.Popen(
@@ -84,7 +85,7 @@ class Lines:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
+            env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
         self.pid = self._process.pid
 
@@ -168,11 +169,20 @@ class Round:
 
 
 class Callers:
-    """A process of callers on some connections to the rig's server."""
+    """A process of callers on some connections to a server.
 
-    def __init__(self, rig: Rig, script: str, connections: int) -> None:
-        self._rig = rig
-        self._lines = Lines(script, rig.address, str(connections))
+    Args:
+        script: `client.py` or `pacer.py`.
+        address: HOST:PORT of the server.
+        connections: how many.
+        clock: returns the processor time in seconds that the server has taken so far.
+    """
+
+    def __init__(
+        self, script: str, address: str, connections: int, *, clock: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._clock = clock
+        self._lines = Lines(script, address, str(connections))
         assert self._lines.hear() == "ready"
 
     def __enter__(self) -> Callers:
@@ -189,7 +199,7 @@ class Callers:
 
     def say(self, method: str, requests: str, **order: object) -> None:
         """Begins a round; `hear` ends it."""
-        self._before = self._rig.cpu_seconds()
+        self._before = self._clock()
         self._method = method
         self._lines.say({"method": method, "requests": requests} | order)
 
@@ -200,7 +210,7 @@ class Callers:
             CannotMeasureError: more calls failed than allowed.
         """
         raw = self._lines.hear()
-        cpu = self._rig.cpu_seconds() - self._before
+        cpu = self._clock() - self._before
         calls = len(raw["latencies_ns"])
         if raw["errors"] > errors_allowed or not calls:
             raise CannotMeasureError(
@@ -218,24 +228,32 @@ class Callers:
 class Rig:
     """A running server over a run's home folder.
 
+    Args:
+        home: the home folder.
+        workers: processes on the one port.
+        serving: values of `[serving]` that differ from the default.
+
     Attributes:
         address: HOST:PORT.
         began_ns: when its process was started, `time.monotonic_ns`.
         made_ns: when the server began to be made in it.
     """
 
-    def __init__(self, home: Path, **values: object) -> None:
+    def __init__(self, home: Path, *, workers: int = 1, **serving: object) -> None:
         self.home = home
-        self._server = Lines("server.py", str(home))
-        self.began_ns = self._server.began_ns
+        self._servers = [Lines("server.py", str(home), **ONE_THREAD) for _ in range(workers)]
+        self.began_ns = self._servers[0].began_ns
         try:
-            told = self._server.ask(values)
+            for number, server in enumerate(self._servers):
+                told = server.ask({"worker": number, "shares_port": workers > 1, "serving": serving})
+                if number == 0:
+                    self.address: str = told["address"]
+                    self.made_ns: int = told["began_ns"]
+                    serving = serving | {"port": int(self.address.rpartition(":")[2])}
         except BaseException:
-            self._server.__exit__(None, None, None)
+            self.__exit__(None, None, None)
             raise
-        self.address: str = told["address"]
-        self.made_ns: int = told["began_ns"]
-        self._processes: list[psutil.Process] = []
+        self._processes = [psutil.Process(server.pid) for server in self._servers]
 
     def __enter__(self) -> Rig:
         return self
@@ -243,28 +261,21 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.__exit__(kind, error, trace)
-
-    @property
-    def processes(self) -> list[psutil.Process]:
-        """Returns the server's process and all below it."""
-        if not self._processes:
-            main = psutil.Process(self._server.pid)
-            self._processes = [main, *main.children(recursive=True)]
-        return self._processes
+        for server in self._servers:
+            server.__exit__(kind, error, trace)
 
     def cpu_seconds(self) -> float:
         """Returns the processor time of the server's processes, ended threads included."""
         # The clock of another process (clock_getcpuclockid): nanoseconds, where /proc counts hundredths.
-        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.processes)
+        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self._processes)
 
     def callers(self, connections: int) -> Callers:
         """Returns callers with grpc's own client (`client.py`)."""
-        return Callers(self, "client.py", connections)
+        return Callers("client.py", self.address, connections, clock=self.cpu_seconds)
 
     def pacer(self, connections: int) -> Callers:
         """Returns callers that do not wait for answers (`pacer.py`)."""
-        return Callers(self, "pacer.py", connections)
+        return Callers("pacer.py", self.address, connections, clock=self.cpu_seconds)
 
     def call(self, method: str, request: bytes, *, seconds: float = 30.0) -> bytes:
         """Returns one answer.

@@ -1,8 +1,8 @@
 """Owns the server under test: the real one, with a no-op method added that answers as many bytes.
 
-Run as a process: `server.py HOME`. The first line on stdin is JSON, the values of `[serving]` that differ
-from the default. It prints one line of JSON, its address and when it began to be made, and serves until
-stdin ends.
+Run as a process, one for each worker: `server.py HOME`. The first line on stdin is JSON: which worker it is,
+whether others share its port, and the values of `[serving]` that differ from the default. It prints one line
+of JSON, its address and when it began to be made, and serves until stdin ends.
 """
 
 from __future__ import annotations
@@ -35,9 +35,15 @@ def add_noop(server: grpc.Server, home: Path) -> None:
 def main() -> None:
     """Serves until stdin ends."""
     home = Path(sys.argv[1])
-    values = {"port": 0, "default_language": "en"} | json.loads(sys.stdin.readline())
+    order = json.loads(sys.stdin.readline())
+    values = {"port": 0, "default_language": "en"} | order["serving"]
     began_ns = time.monotonic_ns()
-    server = Server(home, msgspec.structs.replace(ServingConfig(), **values))
+    server = Server(
+        home,
+        msgspec.structs.replace(ServingConfig(), **values),
+        worker=order["worker"],
+        shares_port=order["shares_port"],
+    )
     add_noop(server.grpc_server, home)
     server.start()
     print(json.dumps({"address": server.address, "began_ns": began_ns}), flush=True)
