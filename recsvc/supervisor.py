@@ -241,7 +241,8 @@ class Supervisor:
             slot.known = (slot.known[0], message)
         elif isinstance(message, Ready):
             slot.ready = True
-            log(logging.INFO, "worker ready", worker=slot.worker, restarts=slot.restarts)
+            pid = slot.process.pid if slot.process else 0
+            log(logging.INFO, "worker ready", worker=slot.worker, pid=pid, restarts=slot.restarts)
             if not self.address and all(each.ready for each in self.slots):
                 self.address = address_text(self._config.host, self._config.port)
                 log(logging.INFO, "listening", address=self.address, workers=len(self.slots))

@@ -1,0 +1,380 @@
+"""Several processes on one port, over a real socket; each server is `recsvc serve` as an operator runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+from recsvc.v1.recommendation_service_pb2 import ListSimilarItemsRequest, RecommendRequest
+from recsvc.v1.snapshot_service_pb2 import (
+    ActivateSnapshotRequest,
+    GetServingStateRequest,
+    ListSnapshotsRequest,
+)
+from tests.recsvc.conftest import Stubs, refusal
+from tests.recsvc.test_serving import point_at, until
+from tests.recsvc.tiny import Tiny
+
+ROOT = Path(__file__).parents[2]
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+
+
+@dataclass
+class Running:
+    """A server that was started, and what it has logged so far."""
+
+    home: Path
+    process: subprocess.Popen
+    address: str = ""
+    metrics_port: int = 0
+    log: list[dict] = field(default_factory=list)
+
+    def events(self, name: str) -> list[dict]:
+        return [line for line in self.log if line["event"] == name]
+
+    def pid(self, worker: int) -> int:
+        return next(line["pid"] for line in reversed(self.events("worker ready")) if line["worker"] == worker)
+
+    @contextmanager
+    def connected(self):
+        with grpc.insecure_channel(self.address, OWN_CONNECTION) as channel:
+            yield Stubs(channel)
+
+    @contextmanager
+    def of_each_worker(self):
+        """Hands out a connection to each of the two workers; which it is, is the kernel's choice."""
+        found: dict[int, Stubs] = {}
+        channels = []
+        try:
+            while len(found) < 2:
+                assert len(channels) < 200, f"only workers {set(found)} answer"
+                channels.append(grpc.insecure_channel(self.address, OWN_CONNECTION))
+                stubs = Stubs(channels[-1])
+                found.setdefault(state(stubs).worker, stubs)
+            yield [found[0], found[1]]
+        finally:
+            for channel in channels:
+                channel.close()
+
+    def figures(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as page:
+            families = text_string_to_metric_families(page.read().decode())
+            return {
+                (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+                for family in families
+                for sample in family.samples
+            }
+
+    def figure(self, name: str, **labels: str) -> float:
+        return self.figures().get((name, tuple(sorted(labels.items()))), 0.0)
+
+
+def state(stubs: Stubs):
+    return stubs.snapshots.GetServingState(GetServingStateRequest())
+
+
+def alive(pid: int) -> bool:
+    """Tells whether a process runs; one that has ended may stay in the table until somebody asks after it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def two_workers(home: Path, *, workers: int = 2, **serving: float | str):
+    """Runs `recsvc serve` with two workers and yields it once it listens."""
+    metrics_port = free_port()
+    keys = {"default_language": "en", "poll_seconds": 3600.0, "metrics_port": metrics_port} | serving
+    config = home / "recsvc.toml"
+    config.write_text("[serving]\n" + "".join(f"{key} = {json.dumps(keys[key])}\n" for key in keys))
+    command = [sys.executable, "-m", "recdata", "--home", str(home), "--config", str(config)]
+    command += ["serve", "--port", "0", "--workers", str(workers)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
+        running = Running(home, process, metrics_port=metrics_port)
+
+        def read() -> None:
+            for line in process.stderr:
+                running.log.append(json.loads(line) if line[0] == "{" else {"event": "text", "text": line})
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            running.address = process.stdout.readline().removeprefix("listening on ").strip()
+            yield running
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(20)
+            reader.join()
+
+
+class Callers:
+    """Threads that ask on and on, each over its own connection."""
+
+    def __init__(self, running: Running, count: int, ask: Callable[[Stubs], object]) -> None:
+        self.answers = 0
+        self.failures: list[grpc.StatusCode] = []
+        self.done = threading.Event()
+
+        def run() -> None:
+            with running.connected() as stubs:
+                while not self.done.is_set():
+                    try:
+                        ask(stubs)
+                    except grpc.RpcError as error:
+                        self.failures.append(error.code())
+                    else:
+                        self.answers += 1
+
+        self._threads = [threading.Thread(target=run) for _ in range(count)]
+
+    def __enter__(self) -> Callers:
+        for thread in self._threads:
+            thread.start()
+        until(lambda: self.answers > 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def recommend(stubs: Stubs) -> object:
+    return stubs.recommendations.Recommend(RecommendRequest(user_id="ann"))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    home = tmp_path_factory.mktemp("workers")
+    Tiny().publish(home)
+    with two_workers(home, slow_call_ms=0.0001) as made:
+        yield made
+
+
+def test_both_workers_answer_on_the_one_port(running):
+    with running.of_each_worker() as workers:
+        for stubs in workers:
+            assert len(recommend(stubs).results) == 5
+
+
+def test_the_metrics_are_those_of_all_workers_together(running):
+    name = "recsvc.v1.RecommendationService/ListSimilarItems"
+    with running.of_each_worker() as workers:
+        for stubs in workers:
+            for item_id in ("apple", "apple", "pear"):
+                stubs.recommendations.ListSimilarItems(ListSimilarItemsRequest(item_id=item_id))
+            refusal(stubs.recommendations.ListSimilarItems, ListSimilarItemsRequest(item_id="no such"))
+            stubs.recommendations.Recommend(RecommendRequest(user_id="nobody"))
+    until(lambda: running.figure("recsvc_calls_total", method=name, code="OK") == 6)
+    until(lambda: running.figure("recsvc_degradations_total", reason="UNKNOWN_USER") >= 2)
+    figures = running.figures()
+    assert figures["recsvc_calls_total", (("code", "NOT_FOUND"), ("method", name))] == 2
+    counted = sum(
+        value
+        for (sample, labels), value in figures.items()
+        if sample == "recsvc_call_seconds_count" and ("method", name) in labels
+    )
+    assert counted == 6
+    assert running.figure("recsvc_workers_up") == 2
+    for worker in ("0", "1"):
+        assert running.figure("recsvc_live_store_readable", worker=worker) == 1
+        assert running.figure("recsvc_snapshot_as_of_timestamp_seconds", worker=worker) == 1740787200
+
+
+def test_a_line_about_a_call_has_the_request_id_and_the_worker(running):
+    def lines(request_id: str) -> list[dict]:
+        return [line for line in running.events("slow call") if line.get("request_id") == request_id]
+
+    with running.of_each_worker() as workers:
+        for worker, stubs in enumerate(workers):
+            stubs.recommendations.Recommend(
+                RecommendRequest(), metadata=[("x-request-id", f"basket-{worker}")]
+            )
+            until(lambda worker=worker: lines(f"basket-{worker}"))
+            assert [line["worker"] for line in lines(f"basket-{worker}")] == [worker]
+    made = {line["request_id"] for line in running.events("slow call")}
+    assert "" not in made
+    assert len(made) > 3
+
+
+def test_a_sighup_swaps_and_an_activation_rolls_back_in_all_workers(tmp_path):
+    old = Tiny().publish(tmp_path).snapshot_id
+    with two_workers(tmp_path) as running, running.of_each_worker() as workers:
+
+        def serve(snapshot_id: str) -> bool:
+            return all(state(stubs).snapshot.snapshot_id == snapshot_id for stubs in workers)
+
+        assert serve(old)
+        new = Tiny(title_suffix="!").publish(tmp_path).snapshot_id
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: serve(new))
+        for stubs in workers:
+            assert state(stubs).mapped_snapshot_ids == [new, old]
+            pinned = stubs.recommendations.Recommend(RecommendRequest(user_id="ann", snapshot_id=old))
+            assert (pinned.info.snapshot_id, pinned.results[0].item.title) == (old, "Bread")
+        unmapped = refusal(workers[0].recommendations.Recommend, RecommendRequest(snapshot_id="20200101-x"))
+        assert unmapped.code is grpc.StatusCode.FAILED_PRECONDITION
+        assert unmapped.reason == "SNAPSHOT_NOT_MAPPED"
+        assert new in unmapped.message
+        assert old in unmapped.message
+
+        back = workers[0].snapshots.ActivateSnapshot(ActivateSnapshotRequest(snapshot_id=old))
+        assert (back.snapshot.snapshot_id, back.replaced_snapshot_id) == (old, new)
+        assert state(workers[0]).snapshot.snapshot_id == old
+        until(lambda: serve(old))
+        listed = workers[1].snapshots.ListSnapshots(ListSnapshotsRequest(page_size=1))
+        assert [(each.snapshot_id, each.active, each.mapped) for each in listed.results] == [
+            (new, False, True)
+        ]
+        rest = workers[1].snapshots.ListSnapshots(
+            ListSnapshotsRequest(page_size=5, page_token=listed.next_page_token)
+        )
+        assert [(each.snapshot_id, each.active, each.problem) for each in rest.results] == [(old, True, "")]
+        assert rest.results[0].file_bytes == (tmp_path / "snapshots" / old / "snapshot.mdb").stat().st_size
+        unknown = refusal(
+            workers[0].snapshots.ActivateSnapshot, ActivateSnapshotRequest(snapshot_id="20200101-x")
+        )
+        assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "SNAPSHOT_NOT_FOUND")
+        manifest = tmp_path / "snapshots" / "20200101-x" / "manifest.json"
+        manifest.parent.mkdir()
+        manifest.write_text("")
+        unusable = refusal(
+            workers[0].snapshots.ActivateSnapshot, ActivateSnapshotRequest(snapshot_id="20200101-x")
+        )
+        assert (unusable.code, unusable.reason) == (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "SNAPSHOT_UNUSABLE",
+        )
+        assert serve(old)
+
+
+def test_snapshots_swap_in_all_workers_under_load_without_a_failed_call(tmp_path):
+    ids = [Tiny(title_suffix=suffix).publish(tmp_path).snapshot_id for suffix in ("", "!", "?")]
+    with two_workers(tmp_path, poll_seconds=0.02) as running, running.of_each_worker() as workers:
+        with Callers(running, 3, recommend) as callers:
+            for snapshot_id in ids * 4:
+                point_at(tmp_path, snapshot_id)
+                until(
+                    lambda wanted=snapshot_id: all(
+                        state(stubs).snapshot.snapshot_id == wanted for stubs in workers
+                    )
+                )
+        assert callers.failures == []
+
+
+def test_a_killed_worker_fails_only_the_calls_it_had_and_comes_back(tmp_path):
+    Tiny().publish(tmp_path)
+    with two_workers(tmp_path) as running, Callers(running, 4, recommend) as callers:
+        method = {"method": "recsvc.v1.RecommendationService/Recommend", "code": "OK"}
+        until(lambda: running.figure("recsvc_calls_total", **method) > 0)
+        counted = running.figure("recsvc_calls_total", **method)
+        killed = running.pid(1)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: running.events("worker died"))
+        assert running.figure("recsvc_calls_total", **method) >= counted
+        until(lambda: len(running.events("worker ready")) == 3)
+        assert running.pid(1) != killed
+        answers = callers.answers
+        until(lambda: callers.answers > answers + 50)
+        # Each caller has one call at a time, so that no more can be under way on the one that died.
+        assert len(callers.failures) <= 4
+        assert set(callers.failures) <= {grpc.StatusCode.UNAVAILABLE}
+        assert running.events("worker died")[0]["reason"] == "it ended with signal SIGKILL"
+        with running.of_each_worker() as workers:
+            assert all(len(recommend(stubs).results) == 5 for stubs in workers)
+        until(lambda: running.figure("recsvc_workers_up") == 2)
+        assert running.figure("recsvc_worker_restarts_total", worker="1") == 1
+        assert running.figure("recsvc_calls_total", **method) >= counted
+
+
+def test_sigterm_gives_notice_and_drains_without_a_failed_call(tmp_path):
+    Tiny().publish(tmp_path)
+    with two_workers(tmp_path, shutdown_notice_seconds=1.0) as running:
+        told = threading.Event()
+
+        def watch() -> None:
+            with grpc.insecure_channel(running.address) as channel:
+                for answer in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()):
+                    if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+                        told.set()
+                        return
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        with Callers(running, 4, recommend) as callers:
+            running.process.send_signal(signal.SIGTERM)
+            assert told.wait(10)
+            answers = callers.answers
+            until(lambda: callers.answers > answers, seconds=1)  # it still answers who has not heard
+        watcher.join()
+        assert callers.failures == []
+        assert running.process.wait(10) == 0
+        until(lambda: running.events("stopped"))
+
+
+def test_workers_end_when_their_supervisor_is_killed(tmp_path):
+    Tiny().publish(tmp_path)
+    with two_workers(tmp_path) as running:
+        pids = [running.pid(0), running.pid(1)]
+        running.process.kill()
+        running.process.wait(10)
+        until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_a_worker_that_cannot_start_again_is_tried_again_later(tmp_path):
+    snapshot_id = Tiny().publish(tmp_path).snapshot_id
+    with two_workers(tmp_path, workers=1) as running:
+        current = tmp_path / "snapshots" / "CURRENT"
+        current.unlink()
+        os.kill(running.pid(0), signal.SIGKILL)
+        until(lambda: len(running.events("worker died")) == 2)
+        assert "no published snapshot" in running.events("worker died")[1]["reason"]
+        assert [line["restart_in_seconds"] for line in running.events("worker died")] == [0.0, 0.5]
+        point_at(tmp_path, snapshot_id)
+        until(lambda: len(running.events("worker ready")) == 2)
+        with running.connected() as stubs:
+            assert len(recommend(stubs).results) == 5
+
+
+def test_a_metrics_port_that_is_taken_is_told(tmp_path):
+    Tiny().publish(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with two_workers(tmp_path, metrics_port=port) as running:
+            assert running.process.wait(10) == 7
+    assert any(f"127.0.0.1:{port}" in line.get("text", "") for line in running.log)
+
+
+def test_a_port_that_workers_share_is_not_shared_with_another_server(running, tmp_path):
+    Tiny().publish(tmp_path)
+    port = running.address.rpartition(":")[2]
+    command = [sys.executable, "-m", "recdata", "--home", str(tmp_path), "serve", "--port", port]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 7
+    assert f"cannot listen on {running.address}: Address already in use" in ended.stderr
