@@ -184,7 +184,7 @@ class CatalogueKeeper:
                 self._lay_over(view.items_since(catalogue_version))
                 catalogue_version = view.catalogue_version
             if view.rules_version > rules_version:
-                rules = RuleBook(view.rules(), self._goods)
+                rules = RuleBook(view.rules(), self._goods, before=rules)
                 rules_version = view.rules_version
             self._now = Catalogue(
                 self._goods,

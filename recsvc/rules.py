@@ -1,4 +1,4 @@
-"""Owns the merchandisers' rules over lists: which hold in a request, and what they do to an order."""
+"""Owns the merchandisers' rules over lists: which hold in a request, and what they come to together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 
 from recdata.live.records import RuleRecord
 from recdata.snapshot.records import Float32s, Int32s
@@ -127,13 +126,19 @@ class RuleBook:
     Args:
         records: the rules as they are stored.
         goods: the snapshot's items of now.
+        before: the rules as they were; what has not changed is taken from there.
     """
 
-    def __init__(self, records: Iterable[RuleRecord], goods: Goods) -> None:
+    def __init__(
+        self, records: Iterable[RuleRecord], goods: Goods, *, before: RuleBook | None = None
+    ) -> None:
         self._goods = goods
-        self._rules = tuple(
-            rule for record in sorted(records, key=_rule_id) if (rule := _compiled(record, goods)) is not None
-        )
+        known = {} if before is None else before._by_record
+        self._by_record: dict[RuleRecord, _Compiled | None] = {
+            record: known[record] if record in known else _compiled(record, goods)
+            for record in sorted(records, key=_rule_id)
+        }
+        self._rules = tuple(rule for rule in self._by_record.values() if rule is not None)
         self._priced = any(rule.target.priced for rule in self._rules)
         # What no rule is bound to does not tell scopes apart.
         self._channels = frozenset[str]().union(*(rule.channels for rule in self._rules))
@@ -217,37 +222,6 @@ class Placed:
     rows: list[int]
     origins: list[int]
     pinned: dict[int, Pin]
-
-
-def apply_to_order(rows: Int32s, scores: Float32s, rules: ActiveRules) -> tuple[NDArray[np.intp], Float32s]:
-    """Returns one source's order after HIDE, BOOST and BURY; pins are for `place_pins`.
-
-    Hidden items are left out; boosted scores are multiplied and the order is by score again, ties by row;
-    buried items come last. Without a boosted item the others keep their order.
-
-    Args:
-        rows: `(n,)` int32 item rows, best first.
-        scores: `(n,)` float32, 0 or more.
-        rules: what holds.
-
-    Returns:
-        The places in `rows` in the new order, `(m,)`, and the new score of each, `(m,)` float32.
-    """
-    places = np.arange(rows.size)
-    if rules.hidden.size:
-        places = places[~contains(rules.hidden, rows)]
-        rows, scores = rows[places], scores[places]
-    buried = contains(rules.buried, rows)
-    boosted = contains(rules.moved, rows)
-    if boosted.any():
-        scores = scores.copy()
-        scores[boosted] *= rules.factors[rules.moved.searchsorted(rows[boosted])]
-        order = np.lexsort((rows, -scores, buried))
-    elif buried.any():
-        order = np.argsort(buried, kind="stable")
-    else:
-        return places, scores
-    return places[order], scores[order]
 
 
 def place_pins(rows: Sequence[int], pins: Iterable[Pin]) -> Placed:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recdata.live.records import ItemState, RuleRecord
 from recdata.releases import Releases
 from recsvc.goods import Goods
-from recsvc.rules import ActiveRules, Pin, RuleBook, apply_to_order, is_within, place_pins, settle
+from recsvc.rules import Pin, RuleBook, is_within, place_pins, settle
 from recsvc.v1.catalog_service_pb2 import Rule, RuleAction, RuleScope
 from recsvc.v1.common_pb2 import ItemFilter
 from tests.recsvc.test_filtering import money
@@ -156,6 +156,19 @@ def test_what_holds_is_made_once_until_a_price_makes_it_another(goods):
     assert names(active(rules).hidden) == ["apple", "milk", "wine"]
 
 
+def test_rules_that_have_not_changed_are_taken_over_as_they_are(goods):
+    hide = rule("h", "HIDE", about(category="Drinks"))
+    first = book(goods, hide, pin("p", "apple", 1))
+    made = active(first).hidden
+    records = [RuleRecord("h", hide.SerializeToString())]
+    second = RuleBook(records, goods, before=first)
+    assert len(second) == 1
+    assert names(active(second).hidden) == names(made)
+    hide.action = RuleAction.RULE_ACTION_BURY
+    third = RuleBook([RuleRecord("h", hide.SerializeToString())], goods, before=second)
+    assert names(active(third).buried) == names(made)
+
+
 def test_of_two_pins_for_one_position_the_smaller_id_has_it_and_the_other_the_next_free_one():
     pins = [Pin(1, 10, "b"), Pin(1, 11, "a"), Pin(2, 12, "z"), Pin(5, 13, "c")]
     assert settle(pins) == (Pin(1, 11, "a"), Pin(2, 12, "z"), Pin(3, 10, "b"), Pin(5, 13, "c"))
@@ -207,34 +220,6 @@ def test_placed_pins_keep_every_item_once_and_the_others_in_order(pins, order):
         assert place == each.position - 1 or (
             place < each.position - 1 and all(row in pinned for row in placed.rows[place:])
         )
-
-
-def sets(size: int):
-    return st.sets(st.integers(0, 20), max_size=size).map(sorted)
-
-
-@given(some_rows, sets(5), sets(5), st.dictionaries(st.integers(0, 20), st.sampled_from([0.5, 2.0, 4.0])))
-def test_an_order_under_rules_is_that_of_a_plain_sort(order, hidden, buried, boosts):
-    scores = np.arange(len(order), 0, -1).astype(np.float32)
-    moved = sorted(set(boosts) - set(hidden) - set(buried))
-    rules = ActiveRules(
-        hidden=np.array(hidden, np.int32),
-        pins=(),
-        pin_rows=np.empty(0, np.int32),
-        moved=np.array(moved, np.int32),
-        factors=np.array([boosts[row] for row in moved], np.float32),
-        buried=np.array(sorted(set(buried) - set(hidden)), np.int32),
-        acting=(),
-    )
-    places, new_scores = apply_to_order(np.array(order, np.int32), scores, rules)
-    expected = [
-        (row in buried, -score * (boosts[row] if row in moved else 1), row)
-        for row, score in zip(order, scores.tolist(), strict=True)
-        if row not in hidden
-    ]
-    expected.sort()
-    assert [order[place] for place in places] == [row for _, _, row in expected]
-    assert new_scores.tolist() == [-score for _, score, _ in expected]
 
 
 @given(
