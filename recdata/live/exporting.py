@@ -10,8 +10,9 @@ import csv
 import fcntl
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -113,6 +114,12 @@ def _intent(store: LiveStore, folder: Path, until_us: int) -> ExportIntent | Non
             first, last = first or sequence, sequence
     if not last:
         return None
+    try:  # before the folder is stored: an export that was begun ends where it began
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritten(folder, error) from error
     name = f"events-{first:012d}-{last:012d}.csv"
     intent = ExportIntent(first, last, str(folder.resolve()), name)
 
@@ -150,12 +157,15 @@ def _write(store: LiveStore, intent: ExportIntent, progress: Progress) -> tuple[
         finally:
             os.close(descriptor)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        why = "the disk is full" if is_disk_full(error) else "cannot be written"
-        raise LiveStoreError(
-            f"{path}: {why} ({error}); mend it and export again: the same events go into the same file"
-        ) from error
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
     return path, events
+
+
+def _unwritten(path: Path, error: OSError) -> LiveStoreError:
+    why = "the disk is full" if is_disk_full(error) else "cannot be written"
+    return LiveStoreError(f"{path}: {why} ({error}); mend it and export again: no event is lost or doubled")
 
 
 def _done(batch: Batch, *, last: int) -> None:
