@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from recdata.errors import LiveStoreUnavailableError
+from recdata.errors import LiveStoreError, LiveStoreUnavailableError
 from recdata.live import LiveStore, LiveView
 from recdata.snapshot import Snapshot
 from recsvc.catalogue import Catalogue
@@ -61,16 +61,21 @@ class Call:
         serving: Serving | None = None,
     ) -> None:
         self.generation = generation
-        self.view = view
         self.live = live
         self.home = home
         self._patience = patience
         self._serving = serving
-        self.catalogue: Catalogue = generation.keeper.current(view)
         self.degradations: list[Degradation] = []
         self.source = ""
+        problem = live.problem
+        try:
+            self.catalogue: Catalogue = generation.keeper.current(view)
+        except LiveStoreError as error:
+            view, problem = None, str(error)
+            self.catalogue = generation.keeper.current(None)
+        self.view = view
         if view is None:
-            self.degrade("LIVE_STORE_UNAVAILABLE", live.problem or "the live store cannot be read")
+            self.degrade("LIVE_STORE_UNAVAILABLE", problem or "the live store cannot be read")
 
     @property
     def store(self) -> LiveStore:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from recdata.snapshot import UserRecord
-from recdata.snapshot.records import Int32s
+from recdata.snapshot.records import MAX_ID_BYTES, Int32s
 from recsvc import retrieval
 from recsvc.answers import check_names, no_list
 from recsvc.call import Call
@@ -23,6 +23,8 @@ from recsvc.v1.recommendation_service_pb2 import RecommendRequest
 
 #: So many times the page are looked at first; the whole list only where they do not fill it.
 HEAD_PAGES = 3
+#: Names of so many characters together need no look at each: none can be too long.
+SURELY_SHORT = MAX_ID_BYTES // 4
 
 
 @dataclass(slots=True)
@@ -32,12 +34,14 @@ class Chosen:
     Attributes:
         picks: the items.
         shopper: for whom.
+        category: the category asked for, "" for all or one that is not known.
         pool: the personal order that they came from; None where the nightly list alone did.
         rules: the rules that held; None without any.
     """
 
     picks: Picks
     shopper: Shopper
+    category: str = ""
     pool: Pool | None = None
     rules: ActiveRules | None = None
 
@@ -63,13 +67,12 @@ def who(call: Call, request: RecommendRequest) -> Shopper:
     Raises:
         InvalidFieldError: too long a name, too many items.
     """
-    check_names(
-        user_id=request.user_id,
-        session_id=request.session_id,
-        channel=request.channel,
-        region=request.region,
-        placement=request.placement,
-    )
+    user_id, session_id = request.user_id, request.session_id
+    channel, region, placement = request.channel, request.region, request.placement
+    if len(user_id) + len(session_id) + len(channel) + len(region) + len(placement) > SURELY_SHORT:
+        check_names(
+            user_id=user_id, session_id=session_id, channel=channel, region=region, placement=placement
+        )
     if request.max_per_category < 0:
         raise InvalidFieldError(
             "max_per_category",
@@ -77,8 +80,8 @@ def who(call: Call, request: RecommendRequest) -> Shopper:
         )
     return identify(
         call,
-        user_id=request.user_id,
-        session_id=request.session_id,
+        user_id=user_id,
+        session_id=session_id,
         session_item_ids=request.session_item_ids,
         context_item_ids=request.context_item_ids,
     )
@@ -124,27 +127,37 @@ def choose(
         rules = call.catalogue.rules.active(
             request.channel, request.region, request.placement, category, call.now
         )
-    chosen = Chosen(picks, shopper, rules=rules)
+    chosen = Chosen(picks, shopper, category, rules=rules)
     plain = rules is None and call.generation.order_weights is None and given is None
     if plain and not shopper.moved and not request.HasField("rotation_seed"):
         if shopper.record is not None:
-            _add_nightly(picks, shopper.record, eligible)
+            _add_nightly(picks, shopper.record, eligible, request)
         if picks.missing:
-            _fill(chosen, request, eligible, category, call)
+            _fill(chosen, request, _without_purchases(eligible, request, shopper), category, call)
     else:
+        eligible = _without_purchases(eligible, request, shopper)
         _choose_with_all(chosen, request, eligible, category, call, given)
     return chosen
 
 
-def _add_nightly(picks: Picks, record: UserRecord, eligible: Eligible) -> None:
+def _without_purchases(eligible: Eligible, request: RecommendRequest, shopper: Shopper) -> Eligible:
+    return eligible.but(shopper.purchased()) if request.exclude_purchased else eligible
+
+
+def _add_nightly(picks: Picks, record: UserRecord, eligible: Eligible, request: RecommendRequest) -> None:
     """Adds the shopper's ranked items, in their order."""
-    rows = record.ranked_rows
-    head = HEAD_PAGES * picks.limit
-    places = eligible.among(rows[:head]).nonzero()[0]
-    if (places.size < picks.limit or picks.cap or picks.page_cap) and rows.size > head:
-        places = eligible.among(rows).nonzero()[0]
-    elif places.size > picks.limit and not (picks.cap or picks.page_cap):
-        places = places[: picks.limit]
+    rows, capped = record.ranked_rows, picks.cap or picks.page_cap
+    fresh = record.ranked_fresh if request.exclude_purchased else None
+    for end in (HEAD_PAGES * picks.limit, rows.size):
+        keep = eligible.among(rows[:end])
+        if fresh is not None:
+            keep &= fresh[:end]
+        places = keep.nonzero()[0]
+        if places.size >= picks.limit and not capped:
+            places = places[: picks.limit]
+            break
+        if end >= rows.size:
+            break
     picks.add(rows[places], record.ranked_scores[places], record.ranked_sources[places].tolist())
 
 
@@ -179,7 +192,7 @@ def _choose_with_all(
         pool.take(np.argsort(-pool.scores, kind="stable"))
     if request.HasField("rotation_seed"):
         rotate(pool, request.rotation_seed)
-    picks.because.update(pool.because)
+    picks.because = pool.because
     picks.add(pool.rows, pool.scores, pool.sources.tolist())
     if picks.missing and given is None:
         _fill(chosen, request, eligible, category, call)
@@ -239,7 +252,7 @@ def _fill(chosen: Chosen, request: RecommendRequest, eligible: Eligible, categor
 def _eligible(
     call: Call, request: RecommendRequest, shopper: Shopper, also: ItemFilter | None, only: Int32s | None
 ) -> tuple[Eligible, str]:
-    """Returns who may be in the list, and the category whose lists fill it."""
+    """Returns who may be in the list, purchases aside, and the category whose lists fill it."""
     category = ""
     without: list[Int32s] = []
     conditions: tuple[Conditions, ...] = (call.catalogue.everything,)
@@ -253,11 +266,9 @@ def _eligible(
             category = ""
         for each in asked:
             without += shopper_conditions(call, each, shopper)
-    if request.exclude_purchased:
-        without.append(shopper.purchased())
     if shopper.context_rows:
         without.append(np.unique(np.array(shopper.context_rows, np.int32)))
-    return Eligible(conditions, tuple(rows for rows in without if rows.size), only), category
+    return Eligible(conditions, tuple([rows for rows in without if rows.size]), only), category
 
 
 def shopper_conditions(call: Call, asked: ItemFilter, shopper: Shopper) -> list[Int32s]:

@@ -47,8 +47,7 @@ def recommend_page(call: Call, request: RecommendPageRequest) -> bytes:
         asked = _asked(request.shopper, carousel)
         chosen = _filled(call, asked, carousel, f"carousels[{place}]", shopper, shown)
         shown.rows += chosen.picks.rows
-        category = asked.filter.category or carousel.filter.category
-        entries = results_bytes(call, asked, chosen, category=category)
+        entries = results_bytes(call, asked, chosen)
         result = entries + CarouselResult(carousel_id=carousel.carousel_id).SerializeToString()
         parts += (RESULTS_TAG, varint(len(result)), result)
     info = answer_info(call.generation, call.degradations)

@@ -35,6 +35,7 @@ def explained(
         language: of the texts.
     """
     picks = chosen.picks
+    because = picks.because or {}
     shares = _shares(call, chosen)
     rule_ids = {} if chosen.rules is None else chosen.rules.rule_ids(picks.rows)
     results = []
@@ -43,8 +44,8 @@ def explained(
         entry.item.CopyFrom(call.generation.items.message(row, prices=call.catalogue.repriced))
         entry.score = score
         entry.reason.rule_id = rule_ids.get(row, "")
-        if source in _LEADING and row in picks.because:
-            _tell(entry.reason, _LEADING[source], [(picks.because[row], 0.0)], call, language)
+        if source in _LEADING and row in because:
+            _tell(entry.reason, _LEADING[source], [(because[row], 0.0)], call, language)
         elif shares.get(row):
             _tell(
                 entry.reason, _bought_or_seen(shares[row][0][0], chosen.shopper), shares[row], call, language

@@ -37,7 +37,7 @@ def recommend(call: Call, request: RecommendRequest) -> bytes:
     """
     limit = paging.page_size(request.page_size)
     chosen = choose(call, request, who(call, request), limit=limit)
-    results = results_bytes(call, request, chosen, category=request.filter.category)
+    results = results_bytes(call, request, chosen)
     # Serialised messages may be concatenated: the results' entries, then a response that has the info only.
     if not call.degradations:
         return results + full_answer_info(call.generation)
@@ -83,7 +83,7 @@ def rank_items(call: Call, request: RankItemsRequest) -> bytes:
     known = np.unique(np.array([row for row in rows.values() if row is not None], np.int32))
     shopper = request.shopper
     chosen = choose(call, shopper, who(call, shopper), limit=known.size, only=known)
-    results = results_bytes(call, shopper, chosen, category=shopper.filter.category)
+    results = results_bytes(call, shopper, chosen)
     shown = set(chosen.picks.rows)
     rest = RankItemsResponse(
         left_out_item_ids=[item_id for item_id, row in rows.items() if row not in shown],
@@ -92,9 +92,9 @@ def rank_items(call: Call, request: RankItemsRequest) -> bytes:
     return results + rest.SerializeToString()
 
 
-def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen, *, category: str) -> bytes:
+def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen) -> bytes:
     """Returns the `results` entries of a response whose field 1 is `repeated RankedItem`."""
-    picks, generation = chosen.picks, call.generation
+    picks, generation, category = chosen.picks, call.generation, chosen.category
     language = language_of(request.language, generation)
     ends = endings(language, category)
     if request.reason_view == FULL:

@@ -38,7 +38,7 @@ class Segment:
     region: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Eligible:
     """Which items may be in an answer.
 
@@ -56,11 +56,11 @@ class Eligible:
         """Returns for each row whether it is eligible, `(len(rows),)` bool."""
         keep = self.conditions[0].among(rows)
         for condition in self.conditions[1:]:
-            keep = keep & condition.among(rows)
+            keep &= condition.among(rows)
         for ascending in self.without:
-            keep = keep & ~contains(ascending, rows)
+            keep &= absent(ascending, rows)
         if self.only is not None:
-            keep = keep & contains(self.only, rows)
+            keep &= contains(self.only, rows)
         return keep
 
     def rows(self) -> Int32s:
@@ -109,8 +109,8 @@ class Picks:
     cap: int = 0
     page_cap: int = 0
     category_codes: Int32s | None = None
-    taken: Counter[int] = field(default_factory=Counter)
-    because: dict[int, int] = field(default_factory=dict)
+    taken: Counter[int] | None = None
+    because: dict[int, int] | None = None
 
     @property
     def missing(self) -> int:
@@ -157,6 +157,8 @@ class Picks:
         """Returns the places of rows whose category has room, as many as are missing; counts them."""
         if self.category_codes is None:
             return list(range(rows.size))
+        if self.taken is None:
+            self.taken = Counter()
         here = Counter(self.category_codes[self.rows].tolist())
         places: list[int] = []
         for place, code in enumerate(self.category_codes[rows].tolist()):
@@ -177,6 +179,14 @@ def contains(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
     if not ascending.size:
         return np.zeros(rows.size, np.bool_)
     found: NDArray[np.bool_] = ascending.take(ascending.searchsorted(rows), mode="clip") == rows
+    return found
+
+
+def absent(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
+    """Returns for each row whether it is not in `ascending`, `(len(rows),)` bool."""
+    if not ascending.size:
+        return np.ones(rows.size, np.bool_)
+    found: NDArray[np.bool_] = ascending.take(ascending.searchsorted(rows), mode="clip") != rows
     return found
 
 

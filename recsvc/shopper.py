@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from recdata.errors import LiveStoreError
 from recdata.foldin import FoldedIn, confidence
+from recdata.live import LiveView, Person
+from recdata.live.view import NOBODY
 from recdata.snapshot import Manifest, UserRecord
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
@@ -116,7 +119,7 @@ def identify(
     record = generation.snapshot.user(user_id) if user_id else None
     shopper = Shopper(record)
     if view is not None and (user_id or session_id):
-        person = view.person(user_id, session_id)
+        person = _recorded(call, view, user_id, session_id)
         if person.erasure_number > generation.snapshot.manifest.erasures_applied:
             shopper.record = None
         if person.entries:
@@ -140,6 +143,15 @@ def identify(
         _note_unknown(call, unknown, "context_item_ids")
         shopper.context_rows = list(dict.fromkeys(rows))
     return shopper
+
+
+def _recorded(call: Call, view: LiveView, user_id: str, session_id: str) -> Person:
+    """Returns what the live store knows; nothing, and a degradation, where it fails."""
+    try:
+        return view.person(user_id, session_id)
+    except LiveStoreError as error:
+        call.degrade("LIVE_STORE_UNAVAILABLE", str(error))
+        return NOBODY
 
 
 def live_from_us(manifest: Manifest) -> int:

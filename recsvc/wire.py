@@ -18,7 +18,7 @@ from google.type.money_pb2 import Money
 
 from recdata.snapshot import ItemRecord
 from recdata.snapshot.records import Float32s
-from recsvc.v1.common_pb2 import Item, RankedItem
+from recsvc.v1.common_pb2 import Item, RankedItem, SourceType
 
 RESULTS_TAG = b"\x0a"  # field 1 (`results`), length-delimited
 SCORE_TAG = b"\x15"  # field 2 of RankedItem, four bytes
@@ -26,6 +26,10 @@ SCORE_BYTES = 4
 #: How many entries, and items, are kept at most; about 100 MB. Past it all are let go and made again: what is
 #: asked for often is back within a few calls, and a hit costs no bookkeeping.
 MAX_KEPT = 200_000
+#: In a shop of so many items at most, what is asked for most stands in lists by row: a look into one touches
+#: less memory than one into a dict.
+MAX_LISTED_ITEMS = 100_000
+MOST_ASKED = (SourceType.SOURCE_TYPE_COLLABORATIVE, SourceType.SOURCE_TYPE_REPEAT)
 NANOS = 1_000_000_000
 
 
@@ -65,23 +69,43 @@ def item_message(record: ItemRecord, currency: str) -> Item:
     )
 
 
+class _Sparse(dict[int, bytes | None]):
+    """A shelf on which what is not there reads as None."""
+
+    def __missing__(self, row: int) -> None:
+        return None
+
+
+#: By source, each row's entry up to its score, None where it was not made yet.
+Shelves = list[_Sparse | list[bytes | None]]
+
+
 class ItemBytes:
     """Items as bytes, made on first use and kept; safe to use from several threads.
 
     Args:
         read: returns an item by row.
         currency: ISO 4217 code of their prices.
+        n_items: how many items there are; known, it makes a hit cheaper in a small shop.
         max_kept: how many entries, and items, are kept at most.
     """
 
-    def __init__(self, read: Callable[[int], ItemRecord], *, currency: str, max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        read: Callable[[int], ItemRecord],
+        *,
+        currency: str,
+        n_items: int = 0,
+        max_kept: int = MAX_KEPT,
+    ) -> None:
         self._read = read
         self._currency = currency
+        self._n_items = n_items
         self._max_kept = max_kept
         self._items: dict[int, bytes] = {}
         self._n_entries = 0
         #: By endings, then by source: each row's entry up to its score.
-        self._shelves: dict[tuple[bytes, ...], list[dict[int, bytes]]] = {}
+        self._shelves: dict[tuple[bytes, ...], Shelves] = {}
 
     def results(
         self,
@@ -103,6 +127,7 @@ class ItemBytes:
             keep: whether to keep the entries made; only for endings of which there are few.
             prices: by row, prices that stand in for those of the snapshot.
         """
+        entries: list[bytes | None]
         if prices and not prices.keys().isdisjoint(rows):
             entries = [
                 self._priced(row, endings[source], prices[row])
@@ -111,41 +136,46 @@ class ItemBytes:
                 for row, source in zip(rows, sources, strict=True)
             ]
         elif keep:
-            shelves = self._shelves.get(endings) or self._shelves.setdefault(endings, [{} for _ in endings])
-            try:
-                entries = [shelves[source][row] for row, source in zip(rows, sources, strict=True)]
-            except KeyError:
-                entries = self._completed(rows, sources, endings, shelves)
+            shelves = self._shelves.get(endings) or self._room(endings, 0)
+            entries = [shelves[source][row] for row, source in zip(rows, sources, strict=True)]
+            if None in entries:
+                entries = self._completed(rows, sources, entries, endings)
         else:
             entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
-        parts = [b""] * (2 * len(entries))
+        parts: list[bytes | None] = [b""] * (2 * len(entries))
         parts[::2] = entries
         parts[1::2] = scores.astype("<f4", copy=False).view("V4").tolist()
-        return b"".join(parts)
+        return b"".join(parts)  # type: ignore[arg-type] # no entry is None any more
 
     def _completed(
         self,
         rows: Sequence[int],
         sources: Sequence[int],
+        known: Sequence[bytes | None],
         endings: tuple[bytes, ...],
-        shelves: list[dict[int, bytes]],
-    ) -> list[bytes]:
+    ) -> list[bytes | None]:
         """Returns the entries, after making and keeping those that the shelves lack."""
-        known = [shelves[source].get(row) for row, source in zip(rows, sources, strict=True)]
         shelves = self._room(endings, known.count(None))
-        entries = []
+        entries: list[bytes | None] = []
         for row, source, entry in zip(rows, sources, known, strict=True):
             if entry is None:
                 entry = shelves[source][row] = self._entry(row, endings[source])
             entries.append(entry)
         return entries
 
-    def _room(self, endings: tuple[bytes, ...], count: int) -> list[dict[int, bytes]]:
+    def _room(self, endings: tuple[bytes, ...], count: int) -> Shelves:
         """Returns the shelves of some endings with room for so many entries more."""
         self._n_entries += count
         if self._n_entries > self._max_kept:
             self._shelves, self._n_entries = {}, count
-        return self._shelves.setdefault(endings, [{} for _ in endings])
+        shelves = self._shelves.get(endings)
+        if shelves is None:
+            in_list = range(0) if self._n_items > MAX_LISTED_ITEMS else MOST_ASKED
+            shelves = self._shelves[endings] = [
+                [None] * self._n_items if source in in_list and self._n_items else _Sparse()
+                for source in range(len(endings))
+            ]
+        return shelves
 
     def message(self, row: int, *, prices: Mapping[int, float]) -> Item:
         """Returns an item as its message, with the price of now."""

@@ -109,9 +109,10 @@ class CandidateRecord(msgspec.Struct, frozen=True, array_like=True):
     reasons_en: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class UserRecord:
+class UserRecord(msgspec.Struct, frozen=True):
     """One shopper. Arrays are read-only views into the map.
+
+    A Struct and not a dataclass, since one is made in every call.
 
     Attributes:
         user_row: row in the nightly job's user table.
@@ -124,6 +125,7 @@ class UserRecord:
         ranked_sources: `(n_ranked,)` uint8, `Source` codes.
         interacted_rows: `(n_interacted,)` int32, ascending: the items that made the factors.
         confidences: `(n_interacted,)` float32, the confidence of each in the model, above 0.
+        ranked_fresh: `(n_ranked,)` bool, what was never bought; written from the others, None before.
     """
 
     user_row: int
@@ -136,6 +138,7 @@ class UserRecord:
     ranked_sources: NDArray[np.uint8]
     interacted_rows: Int32s
     confidences: Float32s
+    ranked_fresh: NDArray[np.bool_] | None = None
 
     def encode(self) -> bytes:
         """Returns the record's bytes: six int32 of header, then the arrays, those of most calls first."""
@@ -157,6 +160,7 @@ class UserRecord:
                 self.interacted_rows.astype("<i4", copy=False).tobytes(),
                 self.confidences.astype("<f4", copy=False).tobytes(),
                 self.ranked_sources.astype("u1", copy=False).tobytes(),
+                np.isin(self.ranked_rows, self.purchased_rows, invert=True).tobytes(),
             )
         )
 
@@ -175,8 +179,11 @@ class UserRecord:
         factors = floats[at : at + n_factors]
         at += n_factors
         interacted, confidences = ints[at : at + n_interacted], floats[at + n_interacted : words]
-        sources = np.frombuffer(buffer, _U1, n_ranked, 4 * words)
-        return cls(user_row, tier, factors, purchased, days, rows, scores, sources, interacted, confidences)
+        marks = np.frombuffer(buffer, _U1, 2 * n_ranked, 4 * words)
+        sources, fresh = marks[:n_ranked], marks[n_ranked:].view(np.bool_)
+        return cls(
+            user_row, tier, factors, purchased, days, rows, scores, sources, interacted, confidences, fresh
+        )
 
 
 @dataclass(frozen=True, slots=True)

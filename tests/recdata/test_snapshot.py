@@ -167,8 +167,10 @@ def test_a_user_record_survives_its_bytes(
     )
     again = UserRecord.decode(record.encode())
     assert (again.user_row, again.tier) == (7, 3)
-    for name in UserRecord.__slots__[2:]:
+    for name in UserRecord.__struct_fields__[2:-1]:
         np.testing.assert_array_equal(getattr(again, name), getattr(record, name))
+    assert again.ranked_fresh is not None
+    assert again.ranked_fresh.tolist() == [row not in purchased for row in ranked]
 
 
 @given(st.text(max_size=20), st.integers(0, 5))
