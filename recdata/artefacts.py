@@ -143,7 +143,8 @@ SELECTION = {
     "reasons_en": pl.String,
 }
 
-#: One measure a row. model: bestsellers, own_frequency, als or served. target: all or never_bought.
+#: One measure a row. model: bestsellers, own_frequency, als, served, or served+ORDER of another order (of the
+#: whole only, beside revenue_captured, whose unit is the currency's). target: all or never_bought.
 #: segment: all, "activity:LEVEL" or "popularity:LEVEL". low and high bound the bootstrap interval, null
 #: where there is none.
 EVALUATION = {

@@ -13,6 +13,7 @@ from training.als import AlsConfig, fit_als
 from training.blend import Blend
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import METRICS, bootstrap_means, catalogue_coverage, interval, user_metrics
+from training.evaluate.orders import goods_before, judge_orders
 from training.evaluate.rivals import MODELS, TARGETS, Rivals, Shown
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
 from training.history import Rows, pair_history
@@ -87,10 +88,19 @@ def evaluate(
     orders = _orders(purchases, split, n_users)[users]
     buyers = np.bincount(history.items, minlength=n_items)
     relevant = relevance(bought, users, n_items)
-    lists = rivals.lists(config.k, ranking)
+    ranked = rivals.ranked(ranking)
+    lists = rivals.lists(config.k, ranked[0])
     targets = {"all": relevant, "never_bought": relevant.without(rivals.history.keys)}
     frame = _judge(lists, targets, activity_segments(orders), popularity_segments(buyers), catalogue, config)
-    return Outcome(frame, users.size, catalogue.size, blend, "")
+    orders_frame = judge_orders(
+        ranked,
+        rivals.bestsellers(config.k, np.empty(0, np.int64)),
+        relevant,
+        goods_before(purchases, n_items, split.start),
+        catalogue=catalogue,
+        config=config,
+    )
+    return Outcome(pl.concat([frame, orders_frame]), users.size, catalogue.size, blend, "")
 
 
 def activity_segments(orders: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:

@@ -52,8 +52,8 @@ class Rivals:
         chosen = AlsModel(model.user_factors[users], model.item_factors, model.losses)
         return cls(history.of_users(users), chosen, blend)
 
-    def lists(self, k: int, ranking: RankingConfig) -> dict[tuple[str, str], Shown]:
-        """Returns what every model shows for every target.
+    def lists(self, k: int, served: Lists) -> dict[tuple[str, str], Shown]:
+        """Returns what every model shows for every target; `served` are the whole lists of `ranked`.
 
         For the target "never_bought" every model leaves out what the shopper had bought, as the server does
         on request.  A served list that is too short is filled up with bestsellers, as the server does; it
@@ -62,9 +62,8 @@ class Rivals:
         known = self.history.keys
         nothing = np.empty(0, np.int64)
         shown: dict[tuple[str, str], Shown] = {}
-        served = self._served(ranking)
         for target, left_out in (("all", nothing), ("never_bought", known)):
-            bestsellers = self._bestsellers(k, left_out)
+            bestsellers = self.bestsellers(k, left_out)
             own_frequency = self._own_frequency(k, nothing_left=target == "never_bought")
             chosen = first_allowed(served, k, left_out, self.history.n_items)
             shown["bestsellers", target] = Shown(bestsellers, holds_any(bestsellers))
@@ -74,7 +73,16 @@ class Rivals:
             shown["served", target] = Shown(fill_up(chosen, bestsellers), holds_any(chosen))
         return shown
 
-    def _bestsellers(self, k: int, left_out: NDArray[np.int64]) -> Lists:
+    def ranked(self, ranking: RankingConfig) -> tuple[Lists, NDArray[np.float32]]:
+        """Returns rows and scores of the whole list that the snapshot would hold of each of the judged."""
+        sellable = np.ones(self.history.n_items, bool)
+        blocks = list(rank_for_users(self.history, self.model, self.blend, sellable, ranking))
+        return np.concatenate([block.rows for block in blocks]), np.concatenate(
+            [block.scores for block in blocks]
+        )
+
+    def bestsellers(self, k: int, left_out: NDArray[np.int64]) -> Lists:
+        """Returns what sold best in the last four weeks, without the ascending pair keys left out."""
         longest = k + int(np.diff(self.history.indptr).max(initial=0)) if left_out.size else k
         popularity = self.history.recent_buyers
         order = np.lexsort((np.arange(popularity.size), -popularity))[:longest]
@@ -120,11 +128,6 @@ class Rivals:
             lists[start : start + size, : rows.shape[1]] = rows
         lists[~self.model.user_factors.any(axis=1)] = NO_ITEM
         return lists
-
-    def _served(self, ranking: RankingConfig) -> Lists:
-        sellable = np.ones(self.history.n_items, bool)
-        blocks = rank_for_users(self.history, self.model, self.blend, sellable, ranking)
-        return np.concatenate([block.rows for block in blocks])
 
 
 def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: int) -> Lists:

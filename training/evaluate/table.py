@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.evaluate.metrics import METRICS
+from training.evaluate.orders import ORDER_METRICS, ORDERS, SERVED
 from training.evaluate.protocol import BASELINE, RATIO_METRICS
 from training.evaluate.rivals import MODELS, TARGETS
 
@@ -59,6 +60,8 @@ def print_evaluation(console: Console, frame: pl.DataFrame) -> None:
             wide = console.width >= WIDE
             console.print(_means(cells, target, users[target, "all"], wide=wide))
             console.print(_segments(cells, target, users, wide=wide))
+    if (SERVED, "all", "all", "revenue_captured") in cells:
+        console.print(_orders(cells, wide=console.width >= WIDE))
 
 
 def _means(cells: Cells, target: str, users: int, *, wide: bool) -> Table:
@@ -87,8 +90,35 @@ def _segments(cells: Cells, target: str, users: dict[tuple[str, str], int], *, w
     return table
 
 
+def _orders(cells: Cells, *, wide: bool) -> Table:
+    table = _plain("another order of what is served, all items")
+    table.add_column("order", no_wrap=True)
+    shown = [metric for metric in ORDER_METRICS if wide or metric != "value_captured"]
+    for metric in shown:
+        table.add_column(metric.replace("_", " "), justify="right")
+    for metric in ("ndcg", "revenue_captured"):
+        table.add_column(f"{metric.split('_')[0]},\n× served", justify="right", no_wrap=True)
+    for name in (SERVED, *ORDERS):
+        means = [cells.get((name, "all", "all", metric)) for metric in shown]
+        ratios = [cells.get((name, "all", "all", f"{m}_vs_served")) for m in ("ndcg", "revenue_captured")]
+        table.add_row(
+            name,
+            *("–" if cell is None else f"{cell[0]:.3f}" for cell in means),
+            *("–" if name == SERVED else _shown(cell, wide=wide) for cell in ratios),
+        )
+    return table
+
+
 def _table(title: str, first: str) -> Table:
-    table = Table(
+    table = _plain(title)
+    table.add_column(first, overflow="fold")
+    for model in MODELS:
+        table.add_column(TITLES[model], justify="right", no_wrap=True)
+    return table
+
+
+def _plain(title: str) -> Table:
+    return Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -96,10 +126,6 @@ def _table(title: str, first: str) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column(first, overflow="fold")
-    for model in MODELS:
-        table.add_column(TITLES[model], justify="right", no_wrap=True)
-    return table
 
 
 def _shown(cell: Cell | None, *, digits: int = 3, wide: bool) -> str:
