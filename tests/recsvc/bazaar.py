@@ -13,7 +13,7 @@ from tests.arrays import snapshot_arrays
 
 CATALOGUE_AT = datetime(2025, 3, 1, 1, tzinfo=UTC)
 N_ITEMS = 60
-PATHS = ("A", "A > B", "A > B > C", "A > D", "A & B", "A & B > C", "E > F")
+PATHS = ("", "A", "A > B", "A > B > C", "A > D", "A & B", "A & B > C", "E > F")
 BRANDS = ("", "red", "blue", "green")
 CHANNELS = ("app", "web")
 REGIONS = ("north", "south")
@@ -56,7 +56,7 @@ def rows_where(found) -> np.ndarray:
 
 
 def above(category: str) -> list[str]:
-    parts = category.split(" > ")
+    parts = category.split(" > ") if category else []
     return [" > ".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
@@ -75,7 +75,9 @@ def open_bazaar(folder: Path, shop: list[Ware]) -> Snapshot:
                 sellable=np.array([ware.active and ware.stock != 0 for ware in shop]),
                 price=np.array([np.nan if ware.price is None else ware.price for ware in shop]),
                 stock=np.array([-1 if ware.stock is None else ware.stock for ware in shop], np.int64),
-                category_codes=np.array([paths.index(ware.category) for ware in shop], np.int32),
+                category_codes=np.array(
+                    [paths.index(ware.category) if ware.category else -1 for ware in shop], np.int32
+                ),
             )
         )
         writer.write_items(

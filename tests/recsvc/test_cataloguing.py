@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -9,11 +10,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from recdata.errors import LiveStoreUnavailableError, RecsvcError, RuleExistsError, RuleNotFoundError
 from recsvc import cataloguing
 from recsvc.bestselling import list_bestsellers
-from recsvc.errors import InvalidFieldError, UnknownNameError, code_of
+from recsvc.errors import InvalidFieldError, RequestError, UnknownNameError, code_of
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest, ListBestsellersResponse
 from recsvc.v1.catalog_service_pb2 import (
     CreateRuleRequest,
@@ -36,6 +39,7 @@ from recsvc.v1.catalog_service_pb2 import (
 )
 from recsvc.v1.common_pb2 import ItemFilter
 from tests.recsvc.shop import open_shop
+from tests.recsvc.test_fuzz import messages
 
 ACTIVE, DISCONTINUED = ItemStatus.ITEM_STATUS_ACTIVE, ItemStatus.ITEM_STATUS_DISCONTINUED
 HIDE, PIN = RuleAction.RULE_ACTION_HIDE, RuleAction.RULE_ACTION_PIN
@@ -63,6 +67,11 @@ def create(shop, **fields) -> Rule:
     fields = {"rule_id": "r", "action": HIDE, "target": DRINKS} | fields
     request = CreateRuleRequest(rule=Rule(**fields))
     return shop.ask(cataloguing.create_rule, request, CreateRuleResponse).rule
+
+
+def create_default(shop) -> None:
+    with contextlib.suppress(RuleExistsError):
+        create(shop)
 
 
 def change(shop, rule: Rule, *paths: str) -> Rule:
@@ -259,6 +268,31 @@ def test_rules_are_paged_by_id_whatever_comes_and_goes_between(shop):
     for token in ("nonsense", "é", "gqE"):
         with refused("page_token"):
             rules(shop, page_token=token)
+
+
+ASKED = [
+    (cataloguing.update_items, UpdateItemsRequest, UpdateItemsResponse),
+    (cataloguing.get_item, GetItemRequest, GetItemResponse),
+    (cataloguing.create_rule, CreateRuleRequest, CreateRuleResponse),
+    (cataloguing.update_rule, UpdateRuleRequest, UpdateRuleResponse),
+    (cataloguing.delete_rule, DeleteRuleRequest, DeleteRuleResponse),
+    (cataloguing.list_rules, ListRulesRequest, ListRulesResponse),
+]
+
+
+@pytest.mark.parametrize(("method", "request_type", "answer"), ASKED)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_message_is_answered_or_refused_as_the_callers_fault(shop, method, request_type, answer, data):
+    create_default(shop)
+    request = request_type(**data.draw(messages(request_type.DESCRIPTOR)))
+    if request_type is UpdateRuleRequest and data.draw(st.booleans()):
+        request.rule.rule_id = "r"
+    try:
+        shop.ask(method, request, answer)
+    except (RequestError, RuleExistsError, RuleNotFoundError) as error:
+        assert str(error)  # noqa: PT017 - any of them, or none
+    sold(shop)
 
 
 def test_without_a_live_store_reads_go_on_and_writes_say_why_not(shop):
