@@ -74,7 +74,8 @@ def show_rules(out: Console, answer: ListRulesResponse) -> None:
     out.print(table if answer.results else Text("no rules"))
     if answer.HasField("effective_within"):
         seconds = answer.effective_within.ToTimedelta().total_seconds()
-        out.print(Text(f"every worker obeys a change within {seconds:g} s", style="dim"))
+        when = f"within {seconds:g} s" if seconds else "at once"
+        out.print(Text(f"every worker obeys a change {when}", style="dim"))
 
 
 def show_erasure(out: Console, answer: EraseCustomerResponse) -> None:

@@ -239,7 +239,7 @@ def test_rules_are_added_listed_changed_and_deleted(day):
     assert "everywhere, always" in said
     said = day("rules", "list")
     assert said.index("first") < said.index("summer")
-    assert "every worker obeys a change within" in said
+    assert "every worker obeys a change" in said
     assert day("rules", "delete", "--rule", "summer") == "rule summer is deleted\n"
     with pytest.raises(NotFoundError, match="RULE_NOT_FOUND"):
         day("rules", "delete", "--rule", "summer")

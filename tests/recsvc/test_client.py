@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import threading
@@ -12,9 +13,12 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pool
 from google.rpc.status_pb2 import Status
+from rich.console import Console
 
 import recsvc.v1
+from recdata.cli import Door
 from recdata.errors import RecsvcError
+from recsvc.calling import call
 from recsvc.client import (
     METHODS,
     CallError,
@@ -32,6 +36,7 @@ from recsvc.client import (
 )
 from recsvc.v1.common_pb2 import Language
 from recsvc.v1.recommendation_service_pb2 import RecommendRequest
+from tests.recsvc.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
 REFUSED = grpc.StatusCode.UNAVAILABLE
@@ -263,3 +268,29 @@ def test_money_is_made_of_numbers():
 
 def test_every_error_of_a_call_is_one_that_the_command_line_knows():
     assert all(issubclass(kind, RecsvcError) for kind in CallError.__subclasses__())
+
+
+def snippets() -> list[str]:
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    return [part.split("```")[0] for part in page.split("```python\n")[1:]]
+
+
+@pytest.mark.parametrize("snippet", snippets(), ids=range(len(snippets())))
+def test_what_the_page_on_clients_shows_in_python_works(start, tmp_path, snippet):
+    Tiny().publish(tmp_path)
+    server = start(tmp_path)
+    exec(snippet.replace("127.0.0.1:50051", server.address), {})
+
+
+def test_what_the_page_on_clients_shows_for_the_command_line_works(start, tmp_path, capsys):
+    Tiny().publish(tmp_path)
+    address = start(tmp_path).address
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("recsvc call ")]
+    assert lines
+    for line in lines:
+        words = shlex.split(line.replace("1082185", "apple").replace("995242", "pear"))[2:]
+        console = Console()
+        door = Door(home=tmp_path, config=None, console=console, out=console)
+        call.main([*words, "--address", address], obj=door, standalone_mode=False)
+    assert "rule summer is deleted" in capsys.readouterr().out
