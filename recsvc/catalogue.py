@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from recdata.live import LiveView
 from recdata.live.records import ItemState
+from recdata.ordering import OrderConfig
 from recdata.snapshot import Snapshot
 from recsvc.filtering import Conditions, compiled
 from recsvc.goods import Goods
+from recsvc.order import ShopOrder
 from recsvc.rules import RuleBook
 from recsvc.v1.common_pb2 import ItemFilter
 
@@ -60,10 +63,11 @@ class ConditionsCache:
                 self._kept[key] = (made, [size])
                 self.kept_bytes += size
                 self._let_go()
-        made.on_growth(lambda n_bytes: self._grow(key, made, n_bytes))
+        made.on_growth(_growth(weakref.ref(self), key))
         return made
 
-    def _grow(self, key: bytes, made: Conditions, n_bytes: int) -> None:
+    def grow(self, key: bytes, made: Conditions, n_bytes: int) -> None:
+        """Counts bytes that conditions have come to hold, if they are kept here."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and kept[0] is made:
@@ -75,6 +79,17 @@ class ConditionsCache:
         while self._kept and (len(self._kept) > self._max_filters or self.kept_bytes > self._max_bytes):
             _, (_, size) = self._kept.popitem(last=False)
             self.kept_bytes -= size[0]
+
+
+def _growth(cache: weakref.ref[ConditionsCache], key: bytes) -> Callable[[Conditions, int], None]:
+    """Returns what tells a cache of growth, with no circle of references that would outlive a snapshot."""
+
+    def grown(made: Conditions, n_bytes: int) -> None:
+        told = cache()
+        if told is not None:
+            told.grow(key, made, n_bytes)
+
+    return grown
 
 
 class Catalogue:
@@ -92,6 +107,7 @@ class Catalogue:
         repriced: the price of now, by row, where it is or was another than the snapshot's; as `changed`.
         rules: the merchandisers' rules.
         everything: the conditions of no filter at all.
+        order_weights: `(n_items,)` float32, what scores are multiplied by; None where they are not.
         catalogue_version: the live store's, of the items; −1 without a live store.
         rules_version: the same of the rules.
     """
@@ -102,6 +118,7 @@ class Catalogue:
         "catalogue_version",
         "changed",
         "everything",
+        "order_weights",
         "price",
         "repriced",
         "rules",
@@ -148,7 +165,8 @@ class CatalogueKeeper:
     Only items whose state in the live store has changed are looked at, and their elements patched.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, order: OrderConfig | None = None) -> None:
+        self._order = ShopOrder(snapshot, order or OrderConfig())
         self._lock = threading.Lock()
         imported_at = snapshot.manifest.catalogue_at
         self._imported_at_us = 0 if imported_at is None else round(imported_at.timestamp() * 1_000_000)
@@ -208,3 +226,4 @@ class CatalogueKeeper:
                 if changed.get(row) != state:
                     patches[row] = state
         self._goods.patch(patches)
+        self._order.patch(patches, self._goods)

@@ -81,7 +81,7 @@ class Conditions:
         self._high: float | None = None
         self._fixed: Int32s | None = None  # what the snapshot alone says, once it was asked for
         self._made: tuple[int, Int32s] | None = None  # every eligible row, and of which version
-        self._grown: Callable[[int], None] | None = None
+        self._grown: Callable[[Conditions, int], None] | None = None
         self.kept_bytes = 0
 
     @property
@@ -149,8 +149,8 @@ class Conditions:
             return fixed.size
         return min((rows.size for rows in self._inverted()), default=self._goods.snapshot.n_items)
 
-    def on_growth(self, grown: Callable[[int], None]) -> None:
-        """Has a cache told by how many bytes the conditions grow."""
+    def on_growth(self, grown: Callable[[Conditions, int], None]) -> None:
+        """Has a cache told that these conditions grow, and by how many bytes."""
         self._grown = grown
 
     def _every_row(self) -> Int32s:
@@ -200,7 +200,7 @@ class Conditions:
     def _keep(self, n_bytes: int) -> None:
         self.kept_bytes += n_bytes
         if self._grown is not None:
-            self._grown(n_bytes)
+            self._grown(self, n_bytes)
 
     def _rest_is_empty(self) -> bool:
         return not (self._lists or self.priced or self.category) and self._excluded is None

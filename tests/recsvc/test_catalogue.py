@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -178,6 +180,23 @@ def test_kept_conditions_are_bounded_in_number_and_bytes(snapshot):
         ask(small, "wine").rows().tolist()
         == compiled(goods, ItemFilter(exclude_item_ids=["wine"])).rows().tolist()
     )
+
+
+def test_a_keeper_that_is_let_go_of_is_gone_at_once(snapshot, store):
+    hide = Rule(rule_id="h", action=RuleAction.RULE_ACTION_HIDE, target=ItemFilter(category="Drinks"))
+    store.put_rule(RuleRecord("h", hide.SerializeToString()), expect="new")
+    store.update_items({"beer": after(stock=0)})
+    keeper = CatalogueKeeper(snapshot)
+    catalogue = now(keeper, store)
+    catalogue.conditions(ItemFilter(category="Food")).rows()
+    assert catalogue.rules.active("", "", "", "", bazaar.CATALOGUE_AT) is not None
+    gone = weakref.ref(keeper), weakref.ref(catalogue._cache), weakref.ref(catalogue.rules)
+    gc.disable()
+    try:
+        del keeper, catalogue
+        assert [each() for each in gone] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_readers_beside_a_writer_see_each_item_before_or_after_its_update(tmp_path, store):
