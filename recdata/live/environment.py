@@ -50,9 +50,14 @@ class LiveFile:
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.path = path
         self._users = 0
+        is_new = not path.exists()
         self.env, self.writable = _mapped(path, max_bytes)
+        self._page_bytes = self.env.stat()["psize"]
         try:
             self.sections = self._checked(max_bytes)
+            if is_new:  # what is in a file is lost where its name in the folder is
+                for folder in (path.parent, path.parent.parent):
+                    sync_folder(folder)
         except BaseException:
             self.env.close()
             raise
@@ -83,6 +88,10 @@ class LiveFile:
             if self._users == 0:
                 self._open.pop((os.getpid(), os.path.realpath(self.path)), None)
                 self.env.close()
+
+    def size_bytes(self) -> int:
+        """Returns how large the file is, pages that wait to be used again included."""
+        return (self.env.info()["last_pgno"] + 1) * self._page_bytes
 
     def _checked(self, max_bytes: int) -> dict[str, lmdb._Database]:
         """Returns the sections, made where they are not there, after the format was checked.
@@ -125,6 +134,15 @@ class LiveFile:
             counters = Counters.decode(transaction.get(COUNTERS_KEY))
             counters.max_bytes = max_bytes
             transaction.put(COUNTERS_KEY, counters.encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _mapped(path: Path, max_bytes: int) -> tuple[lmdb.Environment, bool]:

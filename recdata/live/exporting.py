@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from recdata.errors import ExportBusyError, LiveStoreError
-from recdata.live.environment import INTENT_KEY, explained
+from recdata.live.environment import INTENT_KEY, explained, sync_folder
 from recdata.live.records import MAX_ID_BYTES, EventRecord, ExportIntent
 from recdata.live.writing import Batch
 from recdata.runs import is_disk_full
@@ -151,11 +151,7 @@ def _write(store: LiveStore, intent: ExportIntent, progress: Progress) -> tuple[
         else:  # all of them were erased since the range was stored
             part.unlink()
             path.unlink(missing_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
