@@ -8,6 +8,8 @@ power of 1, order a list by the revenue that is expected of each item.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,12 +45,29 @@ class OrderConfig(RoomConfig, frozen=True):
         return not (self.runs_out or self.margin or self.value or self.demand)
 
 
+@dataclass(frozen=True, slots=True)
+class Ordinary:
+    """An ordinary item of the shop: medians of what is known and above 0, NaN where nothing is."""
+
+    margin_share: float
+    price: float
+    daily_demand: float
+
+
+def ordinary_item(price: Floats, unit_cost: Floats, daily_demand: NDArray[np.float32]) -> Ordinary:
+    """Returns the shop's ordinary item; the arguments as for `order_weights`."""
+    return Ordinary(
+        _median(_margin_share(price, unit_cost)), _median(price), _median(daily_demand.astype(np.float64))
+    )
+
+
 def order_weights(
     price: Floats,
     unit_cost: Floats,
     stock: NDArray[np.int64],
     daily_demand: NDArray[np.float32],
     config: OrderConfig,
+    ordinary: Ordinary | None = None,
 ) -> NDArray[np.float32]:
     """Returns what each item's score is multiplied by, `(n_items,)` float32, above 0; ones where all is off.
 
@@ -60,18 +79,19 @@ def order_weights(
         stock: `(n_items,)` units, below 0 where not tracked.
         daily_demand: `(n_items,)` units a day, NaN where the item was never sold.
         config: the strengths.
+        ordinary: what items are measured by; of the given items where left out.
     """
+    if ordinary is None:
+        ordinary = ordinary_item(price, unit_cost, daily_demand)
     weights = np.ones(price.shape)
     if config.runs_out:
         weights *= _cover(stock, daily_demand, config.cover_days) ** config.runs_out
     if config.margin:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = np.where(price > 0, (price - unit_cost) / price, np.nan)
-        weights *= _over_median(share) ** config.margin
+        weights *= _over(_margin_share(price, unit_cost), ordinary.margin_share) ** config.margin
     if config.value:
-        weights *= _over_median(price) ** config.value
+        weights *= _over(price, ordinary.price) ** config.value
     if config.demand:
-        weights *= _over_median(daily_demand.astype(np.float64)) ** config.demand
+        weights *= _over(daily_demand.astype(np.float64), ordinary.daily_demand) ** config.demand
     return weights.astype(np.float32)
 
 
@@ -83,10 +103,21 @@ def _cover(stock: NDArray[np.int64], daily_demand: NDArray[np.float32], cover_da
     return np.where(known, np.clip(share, LOWEST_RATIO, 1.0), 1.0)
 
 
-def _over_median(values: Floats) -> Floats:
-    """Returns each value over the median of those above 0; 1 where it is not known, or none is above 0."""
+def _margin_share(price: Floats, unit_cost: Floats) -> Floats:
+    """Returns the share of each price that is left after the cost, NaN where either is not known."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(price > 0, (price - unit_cost) / price, np.nan)
+
+
+def _median(values: Floats) -> float:
+    """Returns the median of the values above 0, NaN without any."""
     usable = values[values > 0]
-    if not usable.size:
+    return float(np.median(usable)) if usable.size else np.nan
+
+
+def _over(values: Floats, ordinary: float) -> Floats:
+    """Returns each value over an ordinary one; 1 where either is not known."""
+    if not np.isfinite(ordinary):
         return np.ones(values.shape)
-    ratio = np.clip(values / np.median(usable), LOWEST_RATIO, HIGHEST_RATIO)
+    ratio = np.clip(values / ordinary, LOWEST_RATIO, HIGHEST_RATIO)
     return np.where(np.isfinite(values), ratio, 1.0)

@@ -134,6 +134,7 @@ class Catalogue:
         cache: ConditionsCache,
         everything: Conditions,
         *,
+        order: ShopOrder,
         catalogue_version: int = -1,
         rules_version: int = -1,
     ) -> None:
@@ -145,6 +146,7 @@ class Catalogue:
         self.repriced: Mapping[int, float] = goods.repriced
         self.rules = rules
         self.everything = everything
+        self.order_weights = order.weights
         self.catalogue_version = catalogue_version
         self.rules_version = rules_version
         self._cache = cache
@@ -172,11 +174,15 @@ class CatalogueKeeper:
         self._imported_at_us = 0 if imported_at is None else round(imported_at.timestamp() * 1_000_000)
         # Without a live store the arrays stay the snapshot's own.
         bare = Goods(snapshot)
-        self._bare = Catalogue(bare, RuleBook((), bare), ConditionsCache(bare), Conditions(bare))
+        self._bare = Catalogue(
+            bare, RuleBook((), bare), ConditionsCache(bare), Conditions(bare), order=self._order
+        )
         self._goods = Goods(snapshot)
         self._cache = ConditionsCache(self._goods)
         self._everything = Conditions(self._goods)
-        self._now = Catalogue(self._goods, RuleBook((), self._goods), self._cache, self._everything)
+        self._now = Catalogue(
+            self._goods, RuleBook((), self._goods), self._cache, self._everything, order=self._order
+        )
 
     def current(self, view: LiveView | None) -> Catalogue:
         """Returns the catalogue as a view of the live store has it, or as a later one has.
@@ -209,6 +215,7 @@ class CatalogueKeeper:
                 rules,
                 self._cache,
                 self._everything,
+                order=self._order,
                 catalogue_version=catalogue_version,
                 rules_version=rules_version,
             )

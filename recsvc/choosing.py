@@ -128,7 +128,7 @@ def choose(
             request.channel, request.region, request.placement, category, call.now
         )
     chosen = Chosen(picks, shopper, category, rules=rules)
-    plain = rules is None and call.generation.order_weights is None and given is None
+    plain = rules is None and call.catalogue.order_weights is None and given is None
     if plain and not shopper.moved and not request.HasField("rotation_seed"):
         if shopper.record is not None:
             _add_nightly(picks, shopper.record, eligible, request)
@@ -186,7 +186,7 @@ def _choose_with_all(
     chosen.pool = pool
     if rules is not None and rules.moved.size:
         _boost(pool, rules, eligible)
-    weights = call.generation.order_weights
+    weights = call.catalogue.order_weights
     if weights is not None:
         pool.scores = pool.scores * weights[pool.rows]
         pool.take(np.argsort(-pool.scores, kind="stable"))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig
+from recdata.ordering import OrderConfig
 
 
 class ServingConfig(RoomConfig, frozen=True):
     """`[serving]`: how the server listens, loads and answers."""
+
+    # What the shop wants of the order of lists.
+    order: OrderConfig = OrderConfig()
 
     # Address to listen on; 0.0.0.0 or [::] for every interface. Callers are not authenticated: keep it in a
     # trusted network.

@@ -7,12 +7,14 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recdata.live import EventRecord
+from recdata.live import EventRecord, ItemChange
+from recdata.ordering import OrderConfig
 from recdata.releases import Releases
 from recsvc.call import Call
 from recsvc.config import ServingConfig
@@ -156,9 +158,11 @@ def test_the_shares_of_a_full_reason_are_the_exact_parts_of_the_score(shop):
 
 
 def test_an_order_of_value_moves_items_within_what_is_eligible(shop):
-    weights = np.ones(6, np.float32)
-    weights[ROWS["apple"]] = 10
-    shop.generation.order_weights = weights
+    snapshot = shop.generation.snapshot
+    by_value = msgspec.structs.replace(SETTINGS, order=OrderConfig(value=5.0))
+    shop.generation = Generation(snapshot, by_value)
+    assert ids(shop.ask(user_id="ann", page_size=2)) == ["bread", "apple"]  # 3.00 and 1.50
+    shop.live.store.update_items({"apple": ItemChange(price=30.0, update_time_us=NOON_US)})
     assert ids(shop.ask(user_id="ann", page_size=2)) == ["apple", "bread"]
 
 
