@@ -24,8 +24,8 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     """Look at the published pointer at once."""
 
 
-class StepBack(msgspec.Struct, frozen=True, tag="step_back"):
-    """A snapshot turned out to be wrong."""
+class Verified(msgspec.Struct, frozen=True, tag="verified"):
+    """A snapshot's checksum was compared; `why` says what is wrong, "" where nothing is."""
 
     snapshot_id: str
     why: str
@@ -37,13 +37,15 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     cut: bool = False
 
 
-ToWorker: TypeAlias = Look | StepBack | Stop
+ToWorker: TypeAlias = Look | Verified | Stop
 
 # --- from a worker -----------------------------------------------------------------------------------------
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The worker answers calls."""
+    """The worker answers calls, from this snapshot."""
+
+    snapshot_id: str
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -57,13 +59,6 @@ class Swapped(msgspec.Struct, frozen=True, tag="swapped"):
     """The worker serves another snapshot; the others may look at once."""
 
     snapshot_id: str
-
-
-class Doubted(msgspec.Struct, frozen=True, tag="doubted"):
-    """The worker found a snapshot to be wrong."""
-
-    snapshot_id: str
-    why: str
 
 
 class LiveFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +86,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
     live: LiveFigures
 
 
-FromWorker: TypeAlias = Ready | Failed | Swapped | Doubted | Report
+FromWorker: TypeAlias = Ready | Failed | Swapped | Report
 
 _ENCODER = msgspec.json.Encoder()
 START = msgspec.json.Decoder(Start)

@@ -156,6 +156,7 @@ class Server:
         config: how to listen, load and answer.
         worker: which of a server's workers this is, from 0.
         shares_port: whether other processes may listen on the same port, and get their share of the calls.
+        verifies: see `Serving`.
         tracing: what records a span for each call; None for nothing.
 
     Raises:
@@ -169,9 +170,10 @@ class Server:
         *,
         worker: int = 0,
         shares_port: bool = False,
+        verifies: bool = True,
         tracing: Tracing | None = None,
     ) -> None:
-        self.serving = Serving(home, config, worker=worker, verifies=worker == 0)
+        self.serving = Serving(home, config, worker=worker, verifies=verifies)
         self.meter = Meter()
         self._tracing = tracing
         self.live = LiveHold(home, max_bytes=config.live_store_mb << 20)

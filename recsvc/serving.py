@@ -9,7 +9,6 @@ collection would only make it later.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import weakref
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recdata.errors import RecsvcError, SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
+from recdata.errors import RecsvcError, SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.snapshot import Snapshot
 from recsvc.candidates import CandidateIndex
@@ -32,11 +31,11 @@ from recsvc.config import ServingConfig
 from recsvc.errors import NotMappedError, StoppedError
 from recsvc.log import log
 from recsvc.v1.common_pb2 import Language
+from recsvc.verifying import Verifier
 from recsvc.wire import ItemBytes
 
 #: How long an activation waits for a snapshot that is just being closed.
 CLOSING_SECONDS = 5.0
-LOWEST_PRIORITY = 19
 
 
 class Generation:
@@ -49,11 +48,11 @@ class Generation:
         items: the items as bytes.
         candidates: which candidates match which filter.
         keeper: the catalogue, kept up with the live store.
-        order_weights: `(n_items,)` float32, what scores are multiplied by; None where they are not.
         bestseller_window_days: the window of the bestsellers that fill a shopper's list; 0 without any list.
         default_language: the language where a request names none.
         loaded_at: when it began to serve.
         verified: whether its checksum was compared and is right.
+        order_weights: `(n_items,)` float32, what scores are multiplied by; None where they are not.
         info_head: kept by `recsvc.answers.full_answer_info`; empty before its first use.
     """
 
@@ -61,7 +60,7 @@ class Generation:
         self.snapshot = snapshot
         self.snapshot_id = snapshot.manifest.snapshot_id
         self.sellable: NDArray[np.bool_] = snapshot.sellable
-        self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency)
+        self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency, n_items=snapshot.n_items)
         self.candidates = CandidateIndex(snapshot)
         self.keeper = CatalogueKeeper(snapshot)
         self.order_weights: NDArray[np.float32] | None = None
@@ -105,14 +104,13 @@ class Serving:
         started_at: when this process began to serve.
         worker: which of the server's workers this is, from 0.
         swapped: called with the generation after it began to serve.
-        doubted: called with the id of a snapshot that turned out to be wrong, and why.
 
     Args:
         home: the home folder.
         config: how to load.
         worker: see above.
-        verifies: whether to compare checksums after loading, where the config says so; one process in a home
-            folder is enough.
+        verifies: whether to compare checksums after loading, where the config says so; otherwise somebody
+            else does, and calls `verified`.
 
     Raises:
         SnapshotError: nothing is published, or what is published cannot be used.
@@ -125,13 +123,13 @@ class Serving:
         self.failure: LoadFailure | None = None
         self.started_at = datetime.now(UTC)
         self.swapped: Callable[[Generation], None] = lambda _: None
-        self.doubted: Callable[[str, str], None] = lambda _id, _why: None
-        self._verifies = verifies and config.verify_snapshots == "after"
+        self._verifier: Verifier | None = None
+        if verifies and config.verify_snapshots == "after":
+            self._verifier = Verifier(self.releases, self.verified, yields=False)
         # Held for a change of what serves; calls do not need it.
         self._changing = threading.RLock()
         self._stop = threading.Event()
         self._look = threading.Event()
-        self._loaded = threading.Event()
         self._refused: tuple[str, int] | None = None
         # LMDB refuses to map a file that this process still maps, so what is open is known by id: in use, or
         # being closed.
@@ -146,7 +144,6 @@ class Serving:
         #: By id, the serving one first, then the latest before it; replaced as a whole, never changed.
         self._mapped = {snapshot_id: self._current}
         self._poller = threading.Thread(target=self._poll, daemon=True, name="snapshot-poll")
-        self._verifier = threading.Thread(target=self._verify, daemon=True, name="snapshot-verify")
 
     def acquire(self, snapshot_id: str = "") -> Generation:
         """Returns the serving generation, or the mapped one of an id; it stays mapped while it is held.
@@ -180,7 +177,7 @@ class Serving:
     def start(self) -> None:
         """Begins to look for new snapshots."""
         self._poller.start()
-        if self._verifies:
+        if self._verifier is not None:
             self._verifier.start()
 
     def look(self) -> None:
@@ -193,7 +190,6 @@ class Serving:
             return
         self._stop.set()
         self._look.set()
-        self._loaded.set()
         if self._poller.is_alive():
             self._poller.join()
         with self._changing:
@@ -280,21 +276,6 @@ class Serving:
             with closing(self.releases.open(snapshot_id, verify=False)) as snapshot:
                 yield snapshot
 
-    def step_back(self, snapshot_id: str, why: str) -> None:
-        """Refuses a snapshot that turned out to be wrong; if it serves, the mapped one before it does again.
-
-        Where none is mapped it goes on, since a doubtful answer is more than none.
-        """
-        with self._changing:
-            serving = self._current
-            if serving is None:
-                return
-            mapped = {name: kept for name, kept in self._mapped.items() if name != snapshot_id}
-            if mapped:
-                self._mapped = mapped
-                self._current = next(iter(mapped.values()))
-            self._refuse(snapshot_id, SnapshotError(why))
-
     def _serve(self, generation: Generation) -> None:
         """Lets a generation answer, and lets go of those past the ones to keep."""
         old = self.acquire()
@@ -328,7 +309,8 @@ class Serving:
             raise
         generation.verified = before
         self._open.add(snapshot_id)
-        self._loaded.set()
+        if self._verifier is not None:
+            self._verifier.want(snapshot_id)
         self._in_use[snapshot_id] = generation
         weakref.finalize(generation, _close, snapshot, self._open).atexit = False
         return generation
@@ -352,29 +334,26 @@ class Serving:
         except OSError:
             return 0
 
-    def _verify(self) -> None:
-        # A checksum of GBs must not take a core from the calls.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
-        while not self._stop.is_set():
-            self._loaded.wait()
-            self._loaded.clear()
-            for snapshot_id in [name for name, each in self._mapped.items() if not each.verified]:
-                try:
-                    self._verify_one(snapshot_id)
-                except Exception as error:  # the thread must outlive any surprise
-                    log(logging.ERROR, "snapshot not verified", snapshot_id=snapshot_id, error=error)
+    def verified(self, snapshot_id: str, why: str) -> None:
+        """Takes note of what a snapshot's checksum said.
 
-    def _verify_one(self, snapshot_id: str) -> None:
-        try:
-            self.releases.check(snapshot_id)
-        except SnapshotCorruptError as error:
-            self.step_back(snapshot_id, str(error))
-            self.doubted(snapshot_id, str(error))
-            return
-        generation = self._mapped.get(snapshot_id)
-        if generation is not None:
-            generation.verified = True
-            log(logging.INFO, "snapshot verified", snapshot_id=snapshot_id)
+        Args:
+            snapshot_id: the snapshot.
+            why: what is wrong with it, "" where nothing is. A wrong one serves no longer: the mapped one
+                before it does. Where none is mapped it goes on, since a doubtful answer is more than none.
+        """
+        with self._changing:
+            generation = self._mapped.get(snapshot_id)
+            if generation is None:
+                return
+            if not why:
+                generation.verified = True
+                return
+            others = {name: kept for name, kept in self._mapped.items() if name != snapshot_id}
+            if others:
+                self._mapped = others
+                self._current = next(iter(others.values()))
+            self._refuse(snapshot_id, SnapshotError(why))
 
     def _poll(self) -> None:
         while not self._stop.is_set():

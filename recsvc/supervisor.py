@@ -6,6 +6,7 @@ thread and wakes for what a worker says, a signal, or a time that has come.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -16,30 +17,32 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import IO
 
 import msgspec
 
 from recdata.errors import ServeError
+from recdata.releases import Releases
 from recsvc.config import ServingConfig
 from recsvc.log import log
 from recsvc.metrics import Totals
 from recsvc.pipes import (
     FROM_WORKER,
-    Doubted,
     Failed,
     Look,
     Ready,
     Report,
     Start,
-    StepBack,
     Stop,
     Swapped,
     ToWorker,
+    Verified,
     line,
 )
 from recsvc.ports import address_text, hold_port
+from recsvc.verifying import Verifier
 
 #: A worker that lived this long was well: the next one starts at once.
 WELL_SECONDS = 10.0
@@ -48,6 +51,8 @@ LONGEST_WAIT_SECONDS = 30.0
 #: What a worker may take beyond notice and grace to close its snapshot and end.
 END_SECONDS = 5.0
 READ_BYTES = 1 << 16
+#: No signal has this number; it wakes the loop for what was found of a snapshot.
+FOUND = 0
 #: One BLAS thread a worker: the workers are the parallelism.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -115,6 +120,10 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stopping_since: float | None = None
         self._announced: Callable[[str], None] = lambda _: None
+        # What was found of snapshots, by id, and what the verifying thread has found since.
+        self._right: set[str] = set()
+        self._found: SimpleQueue[Verified] = SimpleQueue()
+        self._verifier: Verifier | None = None
 
     def run(self, announce: Callable[[str], None]) -> None:
         """Serves until SIGTERM or SIGINT, drains, and returns; a second signal cuts running calls off.
@@ -136,6 +145,8 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, _heard)
             self._selector.register(hears, selectors.EVENT_READ)
+            if self._config.verify_snapshots == "after":
+                self._verifier = self._start_verifier(wakes)
             exposition = self._expose()
             try:
                 for slot in self.slots:
@@ -161,7 +172,10 @@ class Supervisor:
             for key, _ in self._selector.select(self._seconds_to_next()):
                 if key.data is None:
                     for number in hears.recv(READ_BYTES):
-                        self._on_signal(signal.Signals(number))
+                        if number == FOUND:
+                            self._pass_on()
+                        else:
+                            self._on_signal(signal.Signals(number))
                 else:
                     self._read(key.data, key.fileobj)
             now = time.monotonic()
@@ -199,6 +213,32 @@ class Supervisor:
             if not again:
                 self._stopping_since = time.monotonic()
                 log(logging.INFO, "stopping", grace_seconds=self._config.shutdown_grace_seconds)
+
+    def _start_verifier(self, wakes: socket.socket) -> Verifier:
+        """Starts the thread that compares checksums here, where it keeps no call waiting."""
+
+        def done(snapshot_id: str, why: str) -> None:
+            self._found.put(Verified(snapshot_id, why))
+            with contextlib.suppress(OSError):  # we have ended meanwhile
+                wakes.send(bytes([FOUND]))
+
+        verifier = Verifier(Releases(self._home), done, yields=True)
+        verifier.start()
+        return verifier
+
+    def _verify(self, snapshot_id: str) -> None:
+        """Has a snapshot that began to serve compared, once if it is right."""
+        if snapshot_id in self._right:
+            self._tell_all(Verified(snapshot_id, ""))
+        elif self._verifier is not None:
+            self._verifier.want(snapshot_id)
+
+    def _pass_on(self) -> None:
+        """Tells the workers what the checksums said."""
+        found = self._found.get()
+        if not found.why:
+            self._right.add(found.snapshot_id)
+        self._tell_all(found)
 
     def _tell_all(self, message: ToWorker, *, but: Slot | None = None) -> None:
         for slot in self.slots:
@@ -241,6 +281,7 @@ class Supervisor:
             slot.known = (slot.known[0], message)
         elif isinstance(message, Ready):
             slot.ready = True
+            self._verify(message.snapshot_id)
             pid = slot.process.pid if slot.process else 0
             log(logging.INFO, "worker ready", worker=slot.worker, pid=pid, restarts=slot.restarts)
             if not self.address and all(each.ready for each in self.slots):
@@ -249,8 +290,7 @@ class Supervisor:
                 self._announced(self.address)
         elif isinstance(message, Swapped):
             self._tell_all(Look(), but=slot)
-        elif isinstance(message, Doubted):
-            self._tell_all(StepBack(message.snapshot_id, message.why), but=slot)
+            self._verify(message.snapshot_id)
         else:
             slot.failed = message
 

@@ -24,15 +24,14 @@ from recsvc.log import log, start_logging
 from recsvc.pipes import (
     START,
     TO_WORKER,
-    Doubted,
     Failed,
     FromWorker,
     LiveFigures,
     Look,
     Ready,
     Report,
-    StepBack,
     Swapped,
+    Verified,
     line,
 )
 from recsvc.server import Server
@@ -67,12 +66,11 @@ class Worker:
         """
         serving = self._server.serving
         serving.swapped = self._on_swap
-        serving.doubted = lambda snapshot_id, why: self._tell(Doubted(snapshot_id, why))
         self._server.start()
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._stops.put("SIGTERM"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is the supervisor's to hear, too
         threading.Thread(target=self._listen, daemon=True, name="supervisor").start()
-        self._tell(Ready())
+        self._tell(Ready(serving.acquire().snapshot_id))
         while not (why := self._why_to_stop()):
             self._report()
         log(logging.INFO, "told to stop", reason=why)
@@ -97,8 +95,8 @@ class Worker:
             message = TO_WORKER.decode(content)
             if isinstance(message, Look):
                 self._server.serving.look()
-            elif isinstance(message, StepBack):
-                self._server.serving.step_back(message.snapshot_id, message.why)
+            elif isinstance(message, Verified):
+                self._server.serving.verified(message.snapshot_id, message.why)
             else:
                 self._stops.put("supervisor")
                 if message.cut:
@@ -168,7 +166,12 @@ def main() -> None:
     try:
         tracing = start_tracing(start.config.trace_endpoint, worker=start.worker)
         server = Server(
-            Path(start.home), start.config, worker=start.worker, shares_port=True, tracing=tracing
+            Path(start.home),
+            start.config,
+            worker=start.worker,
+            shares_port=True,
+            verifies=False,
+            tracing=tracing,
         )
         Worker(server, told, telling).run()
     except RecsvcError as error:

@@ -27,7 +27,7 @@ from recsvc.v1.snapshot_service_pb2 import (
     ListSnapshotsRequest,
 )
 from tests.recsvc.conftest import Stubs, refusal
-from tests.recsvc.test_serving import point_at, until
+from tests.recsvc.test_serving import flip_the_last_byte, point_at, point_at_a_damaged_copy, until
 from tests.recsvc.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,11 @@ class Running:
         return [line for line in self.log if line["event"] == name]
 
     def pid(self, worker: int) -> int:
-        return next(line["pid"] for line in reversed(self.events("worker ready")) if line["worker"] == worker)
+        def pids() -> list[int]:
+            return [line["pid"] for line in self.events("worker ready") if line["worker"] == worker]
+
+        until(pids)  # the log is read on a thread of its own
+        return pids()[-1]
 
     @contextmanager
     def connected(self):
@@ -164,7 +168,8 @@ class Callers:
 
 
 def recommend(stubs: Stubs) -> object:
-    return stubs.recommendations.Recommend(RecommendRequest(user_id="ann"))
+    # A call that finds no connection waits for one; so what fails has reached a worker.
+    return stubs.recommendations.Recommend(RecommendRequest(user_id="ann"), wait_for_ready=True, timeout=10)
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +289,17 @@ def test_snapshots_swap_in_all_workers_under_load_without_a_failed_call(tmp_path
                     )
                 )
         assert callers.failures == []
+
+
+def test_a_snapshot_with_a_wrong_checksum_makes_way_in_all_workers(tmp_path):
+    good = Tiny().publish(tmp_path).snapshot_id
+    with two_workers(tmp_path) as running, running.of_each_worker() as workers:
+        bad = point_at_a_damaged_copy(tmp_path, flip_the_last_byte)
+        running.process.send_signal(signal.SIGHUP)
+        for stubs in workers:
+            until(lambda stubs=stubs: "altered" in state(stubs).load_failure.message)
+            assert (state(stubs).snapshot.snapshot_id, state(stubs).published_snapshot_id) == (good, bad)
+        until(lambda: running.figure("recsvc_snapshot_refused", worker="1") == 1)
 
 
 def test_a_killed_worker_fails_only_the_calls_it_had_and_comes_back(tmp_path):
