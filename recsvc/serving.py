@@ -52,7 +52,6 @@ class Generation:
         default_language: the language where a request names none.
         loaded_at: when it began to serve.
         verified: whether its checksum was compared and is right.
-        order_weights: `(n_items,)` float32, what scores are multiplied by; None where they are not.
         info_head: kept by `recsvc.answers.full_answer_info`; empty before its first use.
     """
 
@@ -62,8 +61,7 @@ class Generation:
         self.sellable: NDArray[np.bool_] = snapshot.sellable
         self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency, n_items=snapshot.n_items)
         self.candidates = CandidateIndex(snapshot)
-        self.keeper = CatalogueKeeper(snapshot)
-        self.order_weights: NDArray[np.float32] | None = None
+        self.keeper = CatalogueKeeper(snapshot, config.order)
         windows = snapshot.manifest.windows.get("best", [])
         self.bestseller_window_days = min(
             windows, key=lambda days: (abs(days - config.bestseller_window_days), days), default=0
