@@ -47,7 +47,7 @@ nightly: $(STAMP) ## Run the nightly job on the imported tables of HOME_FOLDER
 serve: $(STAMP) ## Serve the published snapshot of HOME_FOLDER on PORT
 	$(RECSVC) serve --port $(PORT)
 
-bench: $(STAMP) ## Measure every claim about serving (an hour, 16 GB of disk); fails where a limit is breached
+bench: $(STAMP) ## Measure every claim about serving (half an hour, 14 GB of disk); fails where a limit is breached
 	$(BIN)/python benchmarks/serving.py
 
 bench-quick: $(STAMP) ## The same with a small shop and generous limits, in two minutes

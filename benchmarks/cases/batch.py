@@ -17,7 +17,7 @@ LENGTH = 100
 def batch(size: str, plan: Plan) -> list[Figure]:
     """Returns the ratios of processor time and of time passed, one connection."""
     chosen = asking.users(size, max(LENGTH, plan.requests // 10), seed=8)
-    with run_home(size) as home, Rig(home) as rig, rig.callers(1) as callers:
+    with run_home(size) as home, Rig(home).settle() as rig, rig.callers(1) as callers:
         callers.keep("single", asking.recommends(chosen))
         callers.keep("batch", asking.batches(chosen, LENGTH))
         callers.go(RECOMMEND, "single")

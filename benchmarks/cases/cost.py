@@ -17,7 +17,7 @@ def cost(size: str, plan: Plan) -> list[Figure]:
     """Returns cpu_ratio at 8 connections and at 1, with others' events in the live store."""
     requests = asking.recommends(asking.users(size, plan.requests, seed=3))
     made = []
-    with run_home(size) as home, Rig(home) as rig:
+    with run_home(size) as home, Rig(home).settle() as rig:
         for content in asking.events(size, 20, 100, seed=4):
             rig.call(RECORD, _numbered(content))
         answer_bytes = rig.size_noop(RECOMMEND, requests[:200])

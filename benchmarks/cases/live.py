@@ -20,7 +20,7 @@ def live(size: str, plan: Plan) -> list[Figure]:
     """
     made = []
     everybody = asking.users(size, 2 * plan.rounds * plan.live_users, seed=6)
-    with run_home(size) as home, Rig(home) as rig:
+    with run_home(size) as home, Rig(home).settle() as rig:
         for number, connections in enumerate((1, 8)):
             without: list[Round] = []
             after: list[Round] = []

@@ -44,7 +44,7 @@ def recall(size: str, plan: Plan) -> list[Figure]:
         products = (
             [_products(snapshot, user) for user in chosen] if len(chosen) * snapshot.n_items < 5e7 else None
         )
-        with Rig(home) as rig, rig.callers(1) as callers:
+        with Rig(home).settle() as rig, rig.callers(1) as callers:
             for name, filter_ in filters().items():
                 matching = _matching(snapshot, filter_)
                 requests = [asking.recommend(user, filter_).SerializeToString() for user in chosen]

@@ -22,7 +22,12 @@ LENGTH = 10
 
 def recording(size: str, plan: Plan) -> list[Figure]:
     """Returns events_rate and event_call_ratio, one call under way each; and the disk's commits."""
-    with run_home(size) as home, Rig(home) as rig, rig.pacer(CALLERS) as pacer, rig.callers(CALLERS) as slow:
+    with (
+        run_home(size) as home,
+        Rig(home).settle() as rig,
+        rig.pacer(CALLERS) as pacer,
+        rig.callers(CALLERS) as slow,
+    ):
         (home / SIZE_FILE).write_text(str(len(RecordEventsResponse(recorded_count=1).SerializeToString())))
         pacer.keep("one", asking.events(size, 1000, 1, seed=11))
         pacer.keep("ten", asking.events(size, 1000, LENGTH, seed=12))

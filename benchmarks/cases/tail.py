@@ -25,7 +25,7 @@ def tail(size: str, plan: Plan) -> list[Figure]:
 def _with(size: str, plan: Plan, workers: int, requests: list[bytes]) -> list[Figure]:
     connections = CONNECTIONS.get(workers, 32)
     made = []
-    with run_home(size) as home, Rig(home, workers=workers) as rig:
+    with run_home(size) as home, Rig(home, workers=workers).settle() as rig:
         rig.size_noop(RECOMMEND, requests[:200])
         with rig.pacer(connections) as pacer:
             pacer.keep("recommend", requests)

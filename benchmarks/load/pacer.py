@@ -36,14 +36,14 @@ class Done:
         due_ns: when a call was due, `time.monotonic_ns`.
         latencies_ns: from then to its answer.
         found: whether the bytes looked for are in the answer.
-        failed: calls that had no answer, or an error for one.
+        failed_ns: when calls were due that had no answer, or an error for one.
         late_ns: the most that a call was sent after it was due.
     """
 
     due_ns: list[int] = field(default_factory=list)
     latencies_ns: list[int] = field(default_factory=list)
     found: list[bool] = field(default_factory=list)
-    failed: int = 0
+    failed_ns: list[int] = field(default_factory=list)
     late_ns: int = 0
 
 
@@ -99,7 +99,7 @@ class Pacer:
             for stream, content in self._connections[place].receive():
                 due = under_way.pop(stream)
                 if content is None:
-                    done.failed += 1
+                    done.failed_ns.append(due)
                     continue
                 done.due_ns.append(due)
                 done.latencies_ns.append(time.monotonic_ns() - due)
@@ -111,7 +111,7 @@ class Pacer:
         while any(self._under_way) and time.monotonic() < end:
             self._take(done, find, 0.1)
         for under_way in self._under_way:
-            done.failed += len(under_way)
+            done.failed_ns += under_way.values()
             under_way.clear()
 
     def _settle(self) -> None:
@@ -156,7 +156,8 @@ def main() -> None:
             "due_ns": done.due_ns,
             "latencies_ns": done.latencies_ns,
             "found": done.found,
-            "errors": done.failed,
+            "errors": len(done.failed_ns),
+            "failed_ns": done.failed_ns,
             "first_error": "",
             "late_ms": done.late_ns / 1e6,
         }

@@ -24,13 +24,15 @@ import psutil
 from load.names import SIZE_FILE
 from load.synthetic import SIZES, Synthetic
 from recdata.releases import CURRENT_FILE, Releases
+from recdata.snapshot import records
 from recdata.snapshot.checking import ARRAYS
 from recdata.snapshot.records import FORMAT_VERSION
 from recsvc.supervisor import ONE_THREAD
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / "cache"
-START_SECONDS = 120.0
+SETTLE_SECONDS = 120.0
+IDLE_SECONDS = 0.5
 
 
 class CannotMeasureError(Exception):
@@ -39,7 +41,8 @@ class CannotMeasureError(Exception):
 
 def shop_home(size: str) -> Path:
     """Returns the home folder of a made shop, after making it where it is not there yet."""
-    sources = b"".join((FOLDER / name).read_bytes() for name in ("synthetic.py", "exact.py"))
+    made_by = [FOLDER / "synthetic.py", FOLDER / "exact.py", Path(records.__file__)]
+    sources = b"".join(path.read_bytes() for path in made_by)
     state = f"{FORMAT_VERSION} {sorted(ARRAYS)} {SIZES[size]}".encode()
     home = CACHE / f"{size}-{hashlib.sha256(sources + state).hexdigest()[:10]}"
     if not (home / "done").exists():
@@ -268,6 +271,17 @@ class Rig:
         """Returns the processor time of the server's processes, ended threads included."""
         # The clock of another process (clock_getcpuclockid): nanoseconds, where /proc counts hundredths.
         return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self._processes)
+
+    def settle(self) -> Rig:
+        """Waits until the server is idle, since it checks its snapshot while it serves; returns itself."""
+        before, end = self.cpu_seconds(), time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < end:
+            time.sleep(IDLE_SECONDS)
+            now = self.cpu_seconds()
+            if now - before < 0.05 * IDLE_SECONDS:
+                break
+            before = now
+        return self
 
     def callers(self, connections: int) -> Callers:
         """Returns callers with grpc's own client (`client.py`)."""
