@@ -35,7 +35,7 @@ class Call:
         live: the server's hold on the live store, for writing.
         home: the home folder.
         degradations: what the answer had to do without so far.
-        source: what put most of its items into the answer, such as "REPEAT", for the metrics; "" for nothing.
+        source: what put the first item into the answer, such as "REPEAT", for the metrics; "" for nothing.
     """
 
     __slots__ = (

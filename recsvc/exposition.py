@@ -85,7 +85,7 @@ def serve_metrics(slots: Sequence[WorkerSlot], host: str, port: int) -> Callable
 def _counts(totals: Totals) -> Iterator[Metric]:
     seconds = HistogramMetricFamily(
         "recsvc_call_seconds",
-        "Seconds that answered calls took, by main source of the answer.",
+        "Seconds that answered calls took, by the source of the answer's first item.",
         labels=["method", "source"],
     )
     calls = CounterMetricFamily(
@@ -102,14 +102,12 @@ def _counts(totals: Totals) -> Iterator[Metric]:
             calls.add_metric([name, code], count)
     yield seconds
     yield calls
-    for family, what, label, found in (
-        ("recsvc_degradations", "What answers had to do without.", "reason", totals.degradations),
-        ("recsvc_items", "Items shown.", "source", totals.items),
-    ):
-        counter = CounterMetricFamily(family, what, labels=[label])
-        for key, count in sorted(found.items()):
-            counter.add_metric([key], count)
-        yield counter
+    degradations = CounterMetricFamily(
+        "recsvc_degradations", "What answers had to do without.", labels=["reason"]
+    )
+    for reason, count in sorted(totals.degradations.items()):
+        degradations.add_metric([reason], count)
+    yield degradations
 
 
 #: By name: what it tells, and how it is read from a report.

@@ -61,19 +61,16 @@ class Totals(msgspec.Struct, kw_only=True):
     Attributes:
         methods: by full name, such as "recsvc.v1.RecommendationService/Recommend".
         degradations: answers by what they had to do without, such as "UNKNOWN_USER".
-        items: shown items by source.
     """
 
     methods: dict[str, MethodTotals] = {}
     degradations: dict[str, int] = {}
-    items: dict[str, int] = {}
 
     def add(self, other: Totals) -> None:
         """Adds another process's totals to these."""
         for name, method in other.methods.items():
             self.methods.setdefault(name, MethodTotals()).add(method)
         _add(self.degradations, other.degradations)
-        _add(self.items, other.items)
 
 
 class MethodMeter:
@@ -86,7 +83,7 @@ class MethodMeter:
         self._failures: dict[str, int] = {}
 
     def answered(self, seconds: float, source: str = "") -> None:
-        """Counts an answer: how long it took, and the source that most of its items have."""
+        """Counts an answer: how long it took, and the source of its first item."""
         row = self._rows.get(source)
         if row is None:
             row = self._rows.setdefault(source, [0.0] * (_BUCKETS + 1))
@@ -113,7 +110,6 @@ class Meter:
     def __init__(self) -> None:
         self._methods: dict[str, MethodMeter] = {}
         self._degradations: dict[str, int] = {}
-        self._items: dict[str, int] = {}
 
     def method(self, name: str) -> MethodMeter:
         """Returns the meter of a method, by its full name; keep it, so that a call does not look it up."""
@@ -124,17 +120,11 @@ class Meter:
         self._degradations.setdefault(reason, 0)
         self._degradations[reason] += 1
 
-    def shown(self, source: str, count: int) -> None:
-        """Counts items of one source in an answer."""
-        self._items.setdefault(source, 0)
-        self._items[source] += count
-
     def totals(self) -> Totals:
         """Returns a copy of what was counted."""
         return Totals(
             methods={name: meter.totals() for name, meter in list(self._methods.items())},
             degradations=dict(self._degradations),
-            items=dict(self._items),
         )
 
 

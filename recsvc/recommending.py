@@ -10,7 +10,7 @@ from recsvc.call import Call
 from recsvc.choosing import Chosen, choose, who
 from recsvc.errors import InvalidFieldError, RequestError, status_of
 from recsvc.reasons import explained
-from recsvc.v1.common_pb2 import ReasonView
+from recsvc.v1.common_pb2 import ReasonView, SourceType
 from recsvc.v1.recommendation_service_pb2 import (
     BatchRecommendRequest,
     BatchRecommendResult,
@@ -25,6 +25,10 @@ from recsvc.wording import endings
 MAX_BATCH = 1000
 MAX_RANKED_ITEMS = 1000
 FULL = ReasonView.REASON_VIEW_FULL
+#: By number, what the metrics call a source.
+SOURCE_NAMES: dict[int, str] = {
+    number: name.removeprefix("SOURCE_TYPE_") for name, number in SourceType.items()
+}
 #: BatchRecommendResult's field 1 (`response`), length-delimited.
 RESPONSE_TAG = b"\x0a"
 
@@ -97,6 +101,8 @@ def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen) -> byte
     picks, generation, category = chosen.picks, call.generation, chosen.category
     language = language_of(request.language, generation)
     ends = endings(language, category)
+    if picks.sources:
+        call.source = SOURCE_NAMES[picks.sources[0]]
     if request.reason_view == FULL:
         entries = (entry.SerializeToString() for entry in explained(call, chosen, ends, language))
         return b"".join(part for entry in entries for part in (RESULTS_TAG, varint(len(entry)), entry))

@@ -194,6 +194,7 @@ def test_the_metrics_are_those_of_all_workers_together(running):
                 stubs.recommendations.ListSimilarItems(ListSimilarItemsRequest(item_id=item_id))
             refusal(stubs.recommendations.ListSimilarItems, ListSimilarItemsRequest(item_id="no such"))
             stubs.recommendations.Recommend(RecommendRequest(user_id="nobody"))
+            stubs.recommendations.Recommend(RecommendRequest(user_id="ann"))
     until(lambda: running.figure("recsvc_calls_total", method=name, code="OK") == 6)
     until(lambda: running.figure("recsvc_degradations_total", reason="UNKNOWN_USER") >= 2)
     figures = running.figures()
@@ -204,6 +205,12 @@ def test_the_metrics_are_those_of_all_workers_together(running):
         if sample == "recsvc_call_seconds_count" and ("method", name) in labels
     )
     assert counted == 6
+    sources = {
+        dict(labels)["source"]
+        for (sample, labels), value in figures.items()
+        if sample == "recsvc_call_seconds_count" and "Recommend" in dict(labels)["method"].split("/")
+    }
+    assert sources >= {"REPEAT", "BESTSELLER"}
     assert running.figure("recsvc_workers_up") == 2
     for worker in ("0", "1"):
         assert running.figure("recsvc_live_store_readable", worker=worker) == 1
