@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recdata.sums import group_sums
 
 #: An attribute of more different values is free text or a number to measure by, and is no facet.
-MAX_ATTRIBUTE_VALUES: Final = 1000
+MAX_ATTRIBUTE_VALUES: Final = 10_000
 #: Without a forecast, an item's demand is the mean of so many last days.
 RECENT_DAYS: Final = 28
 

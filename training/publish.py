@@ -100,7 +100,7 @@ def publish_stage(data: DataConfig, *, now: datetime | None = None) -> Stage:
         context.target(MANIFEST_NAME).write_bytes(msgspec.json.encode(manifest))
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
-    return Stage("publish", 2, INPUTS, (MANIFEST_NAME,), work, data)
+    return Stage("publish", 3, INPUTS, (MANIFEST_NAME,), work, data)
 
 
 def published(run: RunFolder) -> bool:

@@ -130,6 +130,8 @@ def judge_orders(
         told += [
             (name, "all", "all", metric_of.format(metric), at_value[at], low[at], high[at], relevant.n_users)
             for (name, metric), at in place.items()
-            if np.isfinite(at_value[at]) and (metric == "revenue_captured" or name != SERVED)
+            # Served itself is measured among the models already, but for its revenue.
+            if np.isfinite(at_value[at])
+            and (name != SERVED or metric_of.format(metric) == "revenue_captured")
         ]
     return pl.DataFrame(told, schema=EVALUATION, orient="row")

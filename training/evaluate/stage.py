@@ -46,7 +46,7 @@ def evaluate_stage(
 
     return Stage(
         name="evaluate",
-        version=4,
+        version=5,
         inputs=("users.parquet", "items.parquet", "purchases.parquet", "behaviour.parquet"),
         outputs=("evaluation.parquet", "evaluation.json"),
         work=work,
