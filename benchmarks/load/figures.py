@@ -75,7 +75,6 @@ class Limits:
     def __init__(self, kind: str) -> None:
         content = tomllib.loads(LIMITS.read_text(encoding="utf-8"))
         self._sides = content[kind]
-        self._names = {name for side in self._sides.values() for name in side}
 
     def of(self, each: Figure) -> Limit | None:
         """Returns a figure's limit, or None where it has none. A limit may be one number or one by size."""
@@ -87,10 +86,6 @@ class Limits:
             if limit is not None:
                 found[side] = limit
         return Limit(**found) if found else None
-
-    def unknown(self, names: set[str]) -> set[str]:
-        """Returns the limits whose figure no case measures."""
-        return self._names - names
 
 
 def number(value: float) -> str:

@@ -222,10 +222,10 @@ class Callers:
         latencies = [each / 1e3 for each in raw["latencies_ns"]]
         return Round(calls, raw["errors"], 1e6 * cpu / calls, raw["seconds"], latencies, raw)
 
-    def go(self, method: str, requests: str, **order: object) -> Round:
-        """Returns a round of calls (see the callers' scripts for the order)."""
+    def go(self, method: str, requests: str, *, errors_allowed: int = 0, **order: object) -> Round:
+        """Returns a round of calls (see the callers' scripts for the order, and `hear`)."""
         self.say(method, requests, **order)
-        return self.hear()
+        return self.hear(errors_allowed=errors_allowed)
 
 
 class Rig:
