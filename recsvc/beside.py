@@ -9,7 +9,7 @@ from recsvc import paging, retrieval
 from recsvc.answers import answer_info, category_rows, check_names, language_of
 from recsvc.call import Call
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
-from recsvc.retrieval import Eligible
+from recsvc.retrieval import Eligible, score_bytes
 from recsvc.v1.common_pb2 import ItemFilter, RankedItem, SourceType
 from recsvc.v1.recommendation_service_pb2 import (
     BoughtTogetherItem,
@@ -50,7 +50,7 @@ def list_similar_items(call: Call, request: ListSimilarItemsRequest) -> bytes:
         rest.next_page_token = paging.next_token(request, generation.snapshot_id, end)
     results = generation.items.results(
         page,
-        scores[start:end],
+        score_bytes(scores[start:end]),
         [SourceType.SOURCE_TYPE_SIMILAR] * len(page),
         endings(language_of(request.language, generation), ""),
         keep=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from recdata.snapshot import UserRecord
+from recdata.snapshot import UserView
 from recdata.snapshot.records import MAX_ID_BYTES, Int32s
 from recsvc import retrieval
 from recsvc.answers import check_names, no_list
@@ -131,7 +131,7 @@ def choose(
     plain = rules is None and call.catalogue.order_weights is None and given is None
     if plain and not shopper.moved and not request.HasField("rotation_seed"):
         if shopper.record is not None:
-            _add_nightly(picks, shopper.record, eligible, request)
+            _add_nightly(picks, shopper.record, eligible, request, call)
         if picks.missing:
             _fill(chosen, request, _without_purchases(eligible, request, shopper), category, call)
     else:
@@ -144,9 +144,16 @@ def _without_purchases(eligible: Eligible, request: RecommendRequest, shopper: S
     return eligible.but(shopper.purchased()) if request.exclude_purchased else eligible
 
 
-def _add_nightly(picks: Picks, record: UserRecord, eligible: Eligible, request: RecommendRequest) -> None:
+def _add_nightly(
+    picks: Picks, record: UserView, eligible: Eligible, request: RecommendRequest, call: Call
+) -> None:
     """Adds the shopper's ranked items, in their order."""
-    rows, capped = record.ranked_rows, picks.cap or picks.page_cap
+    capped = bool(picks.cap or picks.page_cap)
+    if eligible.is_everything(call.catalogue.everything) and not capped:
+        head = record.head(HEAD_PAGES * picks.limit)
+        if _add_head(picks, head, call.catalogue.may_be_sold, fresh_only=request.exclude_purchased):
+            return
+    rows = record.ranked_rows
     fresh = record.ranked_fresh if request.exclude_purchased else None
     for end in (HEAD_PAGES * picks.limit, rows.size):
         keep = eligible.among(rows[:end])
@@ -159,6 +166,28 @@ def _add_nightly(picks: Picks, record: UserRecord, eligible: Eligible, request: 
         if end >= rows.size:
             break
     picks.add(rows[places], record.ranked_scores[places], record.ranked_sources[places].tolist())
+
+
+def _add_head(
+    picks: Picks,
+    head: tuple[tuple[int, ...], bytes, bytes, bytes],
+    may_be_sold: memoryview,
+    *,
+    fresh_only: bool,
+) -> bool:
+    """Fills the page from the head of a ranked list; returns whether it did, and adds nothing where not."""
+    rows, scores, sources, fresh = head
+    if fresh_only:
+        kept = [place for place, row in enumerate(rows) if fresh[place] and may_be_sold[row]]
+    else:
+        kept = [place for place, row in enumerate(rows) if may_be_sold[row]]
+    if len(kept) < picks.limit:
+        return False
+    del kept[picks.limit :]
+    picks.rows = [rows[place] for place in kept]
+    picks.scores = [scores[4 * place : 4 * place + 4] for place in kept]
+    picks.sources = [sources[place] for place in kept]
+    return True
 
 
 def _choose_with_all(

@@ -108,7 +108,7 @@ def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen) -> byte
         return b"".join(part for entry in entries for part in (RESULTS_TAG, varint(len(entry)), entry))
     return generation.items.results(
         picks.rows,
-        picks.all_scores(),
+        picks.scores,
         picks.sources,
         ends,
         keep=not category,

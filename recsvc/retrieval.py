@@ -22,6 +22,7 @@ from recsvc.filtering import Conditions
 from recsvc.v1.common_pb2 import SourceType
 
 SEPARATOR = " > "
+NO_SCORE = bytes(4)
 #: Seconds that the exact product takes for one item and one factor, and for one item, measured generously.
 SECONDS_A_PRODUCT = 1e-9
 SECONDS_AN_ITEM = 2e-8
@@ -51,6 +52,10 @@ class Eligible:
     conditions: tuple[Conditions, ...]
     without: tuple[Int32s, ...] = ()
     only: Int32s | None = None
+
+    def is_everything(self, everything: Conditions) -> bool:
+        """Returns whether all that can be sold is eligible; `everything` is the condition of no filter."""
+        return not self.without and self.only is None and self.conditions == (everything,)
 
     def among(self, rows: Int32s) -> NDArray[np.bool_]:
         """Returns for each row whether it is eligible, `(len(rows),)` bool."""
@@ -94,7 +99,7 @@ class Picks:
     Attributes:
         limit: how many items it may hold.
         rows: item rows.
-        scores: one for each row.
+        scores: four bytes for each row, little-endian float32, as they are sent.
         sources: `SourceType` numbers, one for each row.
         cap: at most so many items of one narrowest category; 0 for any number.
         category_codes: `(n_items,)` int32, needed for a cap.
@@ -104,7 +109,7 @@ class Picks:
 
     limit: int
     rows: list[int] = field(default_factory=list)
-    scores: list[Float32s] = field(default_factory=list)
+    scores: list[bytes] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
     cap: int = 0
     page_cap: int = 0
@@ -126,7 +131,7 @@ class Picks:
         if rows.size > room:
             rows, scores, sources = rows[:room], scores[:room], sources[:room]
         self.rows += rows.tolist()
-        self.scores.append(scores)
+        self.scores += score_bytes(scores)
         self.sources += sources
 
     def add_new(self, rows: Int32s, scores: Float32s, source: int) -> None:
@@ -141,17 +146,14 @@ class Picks:
         place = min(position - 1, len(self.rows))
         if place >= self.limit:
             return
-        scores = np.insert(self.all_scores(), place, 0.0)[: self.limit]
         self.rows.insert(place, row)
+        self.scores.insert(place, NO_SCORE)
         self.sources.insert(place, SourceType.SOURCE_TYPE_RULE)
-        del self.rows[self.limit :], self.sources[self.limit :]
-        self.scores = [scores]
+        del self.rows[self.limit :], self.sources[self.limit :], self.scores[self.limit :]
 
     def all_scores(self) -> Float32s:
         """Returns the scores as one array, `(len(rows),)` float32."""
-        return (
-            self.scores[0] if len(self.scores) == 1 else np.concatenate(self.scores or [np.empty(0, "<f4")])
-        )
+        return np.frombuffer(b"".join(self.scores), "<f4")
 
     def _within_cap(self, rows: Int32s) -> list[int]:
         """Returns the places of rows whose category has room, as many as are missing; counts them."""
@@ -172,6 +174,12 @@ class Picks:
                 self.taken[code] += 1
                 places.append(place)
         return places
+
+
+def score_bytes(scores: Float32s) -> list[bytes]:
+    """Returns each score as it is sent: four bytes, little-endian float32."""
+    made: list[bytes] = scores.astype("<f4").view("V4").tolist()
+    return made
 
 
 def contains(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from recdata.errors import LiveStoreError
 from recdata.foldin import FoldedIn, confidence
 from recdata.live import LiveView, Person
 from recdata.live.view import NOBODY
-from recdata.snapshot import Manifest, UserRecord
+from recdata.snapshot import Manifest, UserView
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
 from recsvc.errors import InvalidFieldError
@@ -49,7 +49,7 @@ class Shopper:
         context_rows: rows looked at now, in the order of the request.
     """
 
-    record: UserRecord | None
+    record: UserView | None
     recent: list[tuple[int, str, int]] = field(default_factory=list)
     session_rows: list[int] = field(default_factory=list)
     context_rows: list[int] = field(default_factory=list)

@@ -17,7 +17,6 @@ from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from recdata.snapshot import ItemRecord
-from recdata.snapshot.records import Float32s
 from recsvc.v1.common_pb2 import Item, RankedItem, SourceType
 
 RESULTS_TAG = b"\x0a"  # field 1 (`results`), length-delimited
@@ -110,7 +109,7 @@ class ItemBytes:
     def results(
         self,
         rows: Sequence[int],
-        scores: Float32s,
+        scores: Sequence[bytes],
         sources: Sequence[int],
         endings: tuple[bytes, ...],
         *,
@@ -121,7 +120,7 @@ class ItemBytes:
 
         Args:
             rows: item rows, best first.
-            scores: `(len(rows),)` float32.
+            scores: four bytes for each row, little-endian float32.
             sources: places in `endings`, one for each row.
             endings: the bytes of source and reason by source.
             keep: whether to keep the entries made; only for endings of which there are few.
@@ -144,7 +143,7 @@ class ItemBytes:
             entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
         parts: list[bytes | None] = [b""] * (2 * len(entries))
         parts[::2] = entries
-        parts[1::2] = scores.astype("<f4", copy=False).view("V4").tolist()
+        parts[1::2] = scores
         return b"".join(parts)  # type: ignore[arg-type] # no entry is None any more
 
     def _completed(

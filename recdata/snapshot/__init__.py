@@ -9,6 +9,7 @@ from recdata.snapshot.records import (
     Manifest,
     RankedList,
     UserRecord,
+    UserView,
 )
 from recdata.snapshot.writer import SnapshotWriter
 
@@ -22,4 +23,5 @@ __all__ = [
     "Snapshot",
     "SnapshotWriter",
     "UserRecord",
+    "UserView",
 ]

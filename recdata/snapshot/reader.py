@@ -25,7 +25,7 @@ from recdata.snapshot.records import (
     ItemRecord,
     Manifest,
     RankedList,
-    UserRecord,
+    UserView,
     digest_key,
     row_key,
 )
@@ -241,11 +241,11 @@ class Snapshot:
             raise SnapshotError(f"item row {item_row} is not in snapshot {self.manifest.snapshot_id}")
         return _ITEM.decode(found)
 
-    def user(self, user_id: str) -> UserRecord | None:
+    def user(self, user_id: str) -> UserView | None:
         """Returns a shopper's record, or None for an unknown id."""
         key = user_id.encode(errors="replace")
         found = self._get("users", key) if 0 < len(key) <= MAX_ID_BYTES else None
-        return None if found is None else UserRecord.decode(found)
+        return None if found is None else UserView(found)
 
     def ranked_list(
         self, kind: str, window_days: int, *, category: str = "", channel: str = "", region: str = ""

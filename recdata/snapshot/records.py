@@ -25,9 +25,8 @@ MAX_ID_BYTES = 256
 
 # Made once: a user is decoded in every call, and numpy reads a dtype's name anew each time.
 _F4, _I4, _U1 = np.dtype("<f4"), np.dtype("<i4"), np.dtype("u1")
-#: user_row, tier, then how many factors, purchased, ranked and interacted rows follow.
+#: user_row, tier, then how many factors, purchased, ranked and interacted rows there are.
 _USER_HEADER = struct.Struct("<6i")
-_USER_HEADER_WORDS = _USER_HEADER.size // 4
 
 Int32s = NDArray[np.int32]
 Float32s = NDArray[np.float32]
@@ -110,9 +109,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class UserRecord(msgspec.Struct, frozen=True):
-    """One shopper. Arrays are read-only views into the map.
-
-    A Struct and not a dataclass, since one is made in every call.
+    """One shopper, to be written.
 
     Attributes:
         user_row: row in the nightly job's user table.
@@ -125,7 +122,6 @@ class UserRecord(msgspec.Struct, frozen=True):
         ranked_sources: `(n_ranked,)` uint8, `Source` codes.
         interacted_rows: `(n_interacted,)` int32, ascending: the items that made the factors.
         confidences: `(n_interacted,)` float32, the confidence of each in the model, above 0.
-        ranked_fresh: `(n_ranked,)` bool, what was never bought; written from the others, None before.
     """
 
     user_row: int
@@ -138,7 +134,6 @@ class UserRecord(msgspec.Struct, frozen=True):
     ranked_sources: NDArray[np.uint8]
     interacted_rows: Int32s
     confidences: Float32s
-    ranked_fresh: NDArray[np.bool_] | None = None
 
     def encode(self) -> bytes:
         """Returns the record's bytes: six int32 of header, then the arrays, those of most calls first."""
@@ -164,26 +159,96 @@ class UserRecord(msgspec.Struct, frozen=True):
             )
         )
 
-    @classmethod
-    def decode(cls, buffer: memoryview | bytes) -> UserRecord:
-        """Returns views into `buffer`; it must outlive the record."""
-        user_row, tier, n_factors, n_purchased, n_ranked, n_interacted = _USER_HEADER.unpack_from(buffer)
-        # Whole views first: a slice of one costs a fraction of a view of its own.
-        at = _USER_HEADER_WORDS
-        words = at + 2 * (n_ranked + n_purchased + n_interacted) + n_factors
-        ints, floats = np.frombuffer(buffer, _I4, words), np.frombuffer(buffer, _F4, words)
-        rows, scores = ints[at : at + n_ranked], floats[at + n_ranked : at + 2 * n_ranked]
-        at += 2 * n_ranked
-        purchased, days = ints[at : at + n_purchased], ints[at + n_purchased : at + 2 * n_purchased]
-        at += 2 * n_purchased
-        factors = floats[at : at + n_factors]
-        at += n_factors
-        interacted, confidences = ints[at : at + n_interacted], floats[at + n_interacted : words]
-        marks = np.frombuffer(buffer, _U1, 2 * n_ranked, 4 * words)
-        sources, fresh = marks[:n_ranked], marks[n_ranked:].view(np.bool_)
-        return cls(
-            user_row, tier, factors, purchased, days, rows, scores, sources, interacted, confidences, fresh
+
+class UserView:
+    """One shopper as written; an array is a read-only view into the map, made when it is asked for.
+
+    Most calls need the head of the ranked list alone, which they read as plain numbers: for so few of them
+    numpy's own work would be most of the cost. The arrays are those of `UserRecord`, and `ranked_fresh`.
+
+    Args:
+        buffer: the record's bytes; it must outlive the view and all that it hands out.
+    """
+
+    __slots__ = ("_buffer", "_n", "tier", "user_row")
+
+    def __init__(self, buffer: memoryview | bytes) -> None:
+        self._buffer = buffer
+        self.user_row, self.tier, *self._n = _USER_HEADER.unpack_from(buffer)
+
+    def head(self, count: int) -> tuple[tuple[int, ...], bytes, bytes, bytes]:
+        """Returns the first of the ranked list, at most `count`: rows, scores, sources, fresh.
+
+        Scores are four bytes each, little-endian float32; sources and fresh (0 or 1) one byte each.
+        """
+        buffer, (n_factors, n_purchased, n_ranked, n_interacted) = self._buffer, self._n
+        count = min(count, n_ranked)
+        at = _USER_HEADER.size
+        scores_at = at + 4 * n_ranked
+        sources_at = at + 4 * (2 * (n_ranked + n_purchased + n_interacted) + n_factors)
+        fresh_at = sources_at + n_ranked
+        return (
+            struct.unpack_from(f"<{count}i", buffer, at),
+            bytes(buffer[scores_at : scores_at + 4 * count]),
+            bytes(buffer[sources_at : sources_at + count]),
+            bytes(buffer[fresh_at : fresh_at + count]),
         )
+
+    @property
+    def ranked_rows(self) -> Int32s:
+        """Returns `(n_ranked,)` int32, best first."""
+        return np.frombuffer(self._buffer, _I4, self._n[2], _USER_HEADER.size)
+
+    @property
+    def ranked_scores(self) -> Float32s:
+        """Returns `(n_ranked,)` float32."""
+        return np.frombuffer(self._buffer, _F4, self._n[2], _USER_HEADER.size + 4 * self._n[2])
+
+    @property
+    def purchased_rows(self) -> Int32s:
+        """Returns `(n_purchased,)` int32, ascending: everything ever bought."""
+        return np.frombuffer(self._buffer, _I4, self._n[1], self._words(2 * self._n[2]))
+
+    @property
+    def purchased_days(self) -> Int32s:
+        """Returns `(n_purchased,)` int32, the last day each was bought, in days since 1970-01-01."""
+        return np.frombuffer(self._buffer, _I4, self._n[1], self._words(2 * self._n[2] + self._n[1]))
+
+    @property
+    def factors(self) -> Float32s:
+        """Returns `(n_factors,)` float32."""
+        return np.frombuffer(self._buffer, _F4, self._n[0], self._words(2 * (self._n[2] + self._n[1])))
+
+    @property
+    def interacted_rows(self) -> Int32s:
+        """Returns `(n_interacted,)` int32, ascending: the items that made the factors."""
+        at = 2 * (self._n[2] + self._n[1]) + self._n[0]
+        return np.frombuffer(self._buffer, _I4, self._n[3], self._words(at))
+
+    @property
+    def confidences(self) -> Float32s:
+        """Returns `(n_interacted,)` float32, the confidence of each in the model, above 0."""
+        at = 2 * (self._n[2] + self._n[1]) + self._n[0] + self._n[3]
+        return np.frombuffer(self._buffer, _F4, self._n[3], self._words(at))
+
+    @property
+    def ranked_sources(self) -> NDArray[np.uint8]:
+        """Returns `(n_ranked,)` uint8, `Source` codes."""
+        return np.frombuffer(self._buffer, _U1, self._n[2], self._marks())
+
+    @property
+    def ranked_fresh(self) -> NDArray[np.bool_]:
+        """Returns `(n_ranked,)` bool: what was never bought."""
+        return np.frombuffer(self._buffer, np.bool_, self._n[2], self._marks() + self._n[2])
+
+    def _words(self, count: int) -> int:
+        """Returns the byte at which the word after so many begins."""
+        return _USER_HEADER.size + 4 * count
+
+    def _marks(self) -> int:
+        """Returns the byte at which the sources begin."""
+        n_factors, n_purchased, n_ranked, n_interacted = self._n
+        return self._words(2 * (n_ranked + n_purchased + n_interacted) + n_factors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from recdata.errors import (
     SnapshotFormatError,
     SnapshotNotFoundError,
 )
-from recdata.snapshot import ForecastRecord, Snapshot, SnapshotWriter, UserRecord
+from recdata.snapshot import ForecastRecord, Snapshot, SnapshotWriter, UserRecord, UserView
 from recdata.snapshot.writer import MANIFEST_FILE, SNAPSHOT_FILE
 from tests.arrays import snapshot_arrays
 from tests.recdata.conftest import LONG_ID, write_small
@@ -165,12 +165,18 @@ def test_a_user_record_survives_its_bytes(
         interacted_rows=np.array(purchased, np.int32),
         confidences=np.arange(1, len(purchased) + 1, dtype=np.float32),
     )
-    again = UserRecord.decode(record.encode())
+    again = UserView(record.encode())
     assert (again.user_row, again.tier) == (7, 3)
-    for name in UserRecord.__struct_fields__[2:-1]:
+    for name in UserRecord.__struct_fields__[2:]:
         np.testing.assert_array_equal(getattr(again, name), getattr(record, name))
-    assert again.ranked_fresh is not None
     assert again.ranked_fresh.tolist() == [row not in purchased for row in ranked]
+    rows, scores, sources, fresh = again.head(4)
+    assert list(rows) == ranked[:4]
+    assert scores == record.ranked_scores[:4].tobytes()
+    assert (sources, fresh) == (
+        bytes([1] * len(ranked[:4])),
+        bytes(row not in purchased for row in ranked[:4]),
+    )
 
 
 @given(st.text(max_size=20), st.integers(0, 5))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import numpy as np
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, l
     by_source = endings(language, "Food > 水果")
     joined = ItemBytes(shelf.__getitem__, currency="CNY").results(
         [row for row, _, _ in picks],
-        np.array([score for _, score, _ in picks], np.float32),
+        [struct.pack("<f", score) for _, score, _ in picks],
         [source for _, _, source in picks],
         by_source,
         keep=keep,
@@ -98,7 +99,7 @@ def test_what_is_kept_is_bounded_and_what_was_let_go_is_made_again():
     def ask(rows: list[int]) -> list[str]:
         content = made.results(
             rows,
-            np.zeros(len(rows), np.float32),
+            [bytes(4)] * len(rows),
             [1] * len(rows),
             endings(Language.LANGUAGE_EN, ""),
             keep=True,
