@@ -1,0 +1,8 @@
+"""Puts the benchmarks' folder on the path, from where its scripts run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
