@@ -14,7 +14,7 @@ from recdata.live import ItemChange, LiveView, RuleRecord
 from recsvc import paging
 from recsvc.answers import answer_info
 from recsvc.call import Call
-from recsvc.checks import amount_of, check_count, check_length
+from recsvc.checks import MAX_PRICE, amount_of, check_count, check_length
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.rule_checks import RULE_FIELDS, check_rule, check_rule_id
 from recsvc.v1.catalog_service_pb2 import (
@@ -209,8 +209,10 @@ def _change(call: Call, update: ItemUpdate, where: str, now_us: int) -> ItemChan
     price = None
     if update.HasField("price"):
         price = amount_of(update.price, f"{where}.price", call.generation.snapshot.manifest.currency)
-        if price < 0:
-            raise InvalidFieldError(f"{where}.price", f"{where}.price is {price}; give 0 or more")
+        if not 0 <= price <= MAX_PRICE:
+            raise InvalidFieldError(
+                f"{where}.price", f"{where}.price is {price:g}; give 0 to {MAX_PRICE:,.0f}"
+            )
     if update.status not in STATUSES:
         raise InvalidFieldError(
             f"{where}.status", f"{where}.status {update.status} is not one that this version knows"

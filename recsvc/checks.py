@@ -11,6 +11,8 @@ from recdata.snapshot.records import MAX_ID_BYTES
 from recsvc.errors import InvalidFieldError, quoted
 
 NANOS = 1_000_000_000
+#: As the import of the tables has it: more is a slip, such as a bar code in the wrong field.
+MAX_PRICE = 1e12
 
 
 def check_length(field: str, name: str, most_bytes: int = MAX_ID_BYTES) -> None:

@@ -6,14 +6,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from recdata.live.records import EventRecord, microseconds
 from recsvc.call import Call
-from recsvc.checks import amount_of, check_count, check_length
+from recsvc.checks import MAX_PRICE, amount_of, check_count, check_length
 from recsvc.errors import InvalidFieldError
 from recsvc.v1.event_service_pb2 import Event, EventType, RecordEventsRequest, RecordEventsResponse
 
 MAX_EVENTS = 1000
 MAX_EVENT_ID_BYTES = 128
 #: As the import of the tables has it: more is a slip, such as a bar code in the wrong field.
-MAX_QUANTITY, MAX_PRICE = 1e9, 1e12
+MAX_QUANTITY = 1e9
 
 #: How an event type is stored.
 TYPES: dict[int, str] = {
