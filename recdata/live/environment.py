@@ -198,7 +198,8 @@ def explained(path: Path, error: Exception) -> LiveStoreError:
     """Returns the error of our tree that LMDB's or the system's is, with the remedy."""
     if isinstance(error, lmdb.MapFullError):
         return LiveStoreFullError(
-            f"{path} is full; run `recsvc events export`, which makes room, or raise [serving] live_store_mb"
+            f"{path} is full; raise [serving] live_store_mb and start again, or run `recsvc events export`, "
+            "which makes room of what is older than its --keep-days"
         )
     if isinstance(error, lmdb.DiskError) or is_disk_full(error):
         return LiveStoreFullError(f"{path}: the disk is full ({error}); make room and send it again")

@@ -201,7 +201,8 @@ class Batch:
         if limit and self._file.size_bytes() >= limit and (used := self._used_bytes()) >= limit:
             raise LiveStoreFullError(
                 f"{self._file.path} is full: {used:,} of {limit:,} bytes are used; "
-                "run `recsvc events export`, which makes room, or raise [serving] live_store_mb"
+                "raise [serving] live_store_mb and start again, or run `recsvc events export`, which makes "
+                "room of what is older than its --keep-days"
             )
         self._room_checked = True
 
