@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,13 +107,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def two_workers(home: Path, *, workers: int = 2, **serving: float | str):
-    """Runs `recsvc serve` with two workers and yields it once it listens."""
+def two_workers(home: Path, *, workers: int = 2, prefix: Sequence[str] = (), **serving: float | str):
+    """Runs `recsvc serve` with two workers, started through `prefix`, and yields it once it listens."""
     metrics_port = free_port()
     keys = {"default_language": "en", "poll_seconds": 3600.0, "metrics_port": metrics_port} | serving
     config = home / "recsvc.toml"
     config.write_text("[serving]\n" + "".join(f"{key} = {json.dumps(keys[key])}\n" for key in keys))
-    command = [sys.executable, "-m", "recdata", "--home", str(home), "--config", str(config)]
+    command = [*prefix, sys.executable, "-m", "recdata", "--home", str(home)]
+    command += ["--config", str(config)]
     command += ["serve", "--port", "0", "--workers", str(workers)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
