@@ -14,9 +14,9 @@ from recsvc.answers import check_names, no_list
 from recsvc.call import Call
 from recsvc.errors import InvalidFieldError, quoted
 from recsvc.filtering import Conditions
-from recsvc.personal import Pool, moved_pool, nightly_pool, rotate
+from recsvc.personal import ROTATION_PLACES, Pool, moved_pool, nightly_pool, rotate
 from recsvc.retrieval import Eligible, Picks, Segment
-from recsvc.rules import ActiveRules, Pin, settle
+from recsvc.rules import ActiveRules, Pin, is_within, settle
 from recsvc.shopper import SECONDS_A_DAY, Shopper, identify
 from recsvc.v1.common_pb2 import ItemFilter, SourceType
 from recsvc.v1.recommendation_service_pb2 import RecommendRequest
@@ -25,6 +25,8 @@ from recsvc.v1.recommendation_service_pb2 import RecommendRequest
 HEAD_PAGES = 3
 #: Names of so many characters together need no look at each: none can be too long.
 SURELY_SHORT = MAX_ID_BYTES // 4
+
+_NO_ROWS = np.empty(0, np.int32)
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Chosen:
         category: the category asked for, "" for all or one that is not known.
         pool: the personal order that they came from; None where the nightly list alone did.
         rules: the rules that held; None without any.
+        fillers: rows that are not personal, and stand in where too few of those match; None for none.
     """
 
     picks: Picks
@@ -44,6 +47,7 @@ class Chosen:
     category: str = ""
     pool: Pool | None = None
     rules: ActiveRules | None = None
+    fillers: set[int] | None = None
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ def choose(
     *,
     limit: int,
     also: ItemFilter | None = None,
+    also_field: str = "filter",
     only: Int32s | None = None,
     shown: Shown | None = None,
     given: Pool | None = None,
@@ -106,6 +111,7 @@ def choose(
         shopper: who asks.
         limit: how many items.
         also: a filter that holds beside the request's own.
+        also_field: where that filter stood.
         only: ascending rows, the only ones that may be in the list.
         shown: what stands on the page already.
         given: an order that takes the place of the personal one; the page is not filled then.
@@ -113,7 +119,7 @@ def choose(
     Raises:
         InvalidFieldError: a filter holds a wrong value.
     """
-    eligible, category = _eligible(call, request, shopper, also, only)
+    eligible, category = _eligible(call, request, shopper, also, only, also_field=also_field)
     if shown is not None and shown.rows:
         eligible = eligible.but(np.unique(np.array(shown.rows, np.int32)))
     picks = Picks(limit)
@@ -133,7 +139,8 @@ def choose(
         if shopper.record is not None:
             _add_nightly(picks, shopper.record, eligible, request, call)
         if picks.missing:
-            _fill(chosen, request, _without_purchases(eligible, request, shopper), category, call)
+            _fill(chosen, picks, request, _without_purchases(eligible, request, shopper), category, call)
+            _note(chosen, request, category, call)
     else:
         eligible = _without_purchases(eligible, request, shopper)
         _choose_with_all(chosen, request, eligible, category, call, given)
@@ -170,24 +177,25 @@ def _add_nightly(
 
 def _add_head(
     picks: Picks,
-    head: tuple[tuple[int, ...], bytes, bytes, bytes],
+    head: tuple[tuple[int, ...], tuple[bytes, ...], bytes, bytes],
     may_be_sold: memoryview,
     *,
     fresh_only: bool,
 ) -> bool:
     """Fills the page from the head of a ranked list; returns whether it did, and adds nothing where not."""
     rows, scores, sources, fresh = head
-    if fresh_only:
-        kept = [place for place, row in enumerate(rows) if fresh[place] and may_be_sold[row]]
-    else:
-        kept = [place for place, row in enumerate(rows) if may_be_sold[row]]
-    if len(kept) < picks.limit:
-        return False
-    del kept[picks.limit :]
-    picks.rows = [rows[place] for place in kept]
-    picks.scores = [scores[4 * place : 4 * place + 4] for place in kept]
-    picks.sources = [sources[place] for place in kept]
-    return True
+    kept: list[int] = []
+    missing = picks.limit
+    for place, row in enumerate(rows):
+        if may_be_sold[row] and (fresh[place] or not fresh_only):
+            kept.append(place)
+            missing -= 1
+            if not missing:
+                picks.rows = [rows[place] for place in kept]
+                picks.scores = [scores[place] for place in kept]
+                picks.sources = [sources[place] for place in kept]
+                return True
+    return False
 
 
 def _choose_with_all(
@@ -199,59 +207,95 @@ def _choose_with_all(
     given: Pool | None,
 ) -> None:
     """Fills the page where live events, context, rules, an order of value or rotation take part."""
-    picks, shopper, rules = chosen.picks, chosen.shopper, chosen.rules
-    pins: tuple[Pin, ...] = ()
-    everything = eligible
+    picks, shopper = chosen.picks, chosen.shopper
+    if given is not None and given.by_count and chosen.rules is not None:
+        chosen.rules = chosen.rules.of_counts()
+    rules = chosen.rules
+    pins: list[Pin] = []
+    buried = _NO_ROWS
     if rules is not None:
-        everything = eligible.but(rules.hidden)
-        kept = everything.among(rules.pin_rows)
-        pins = settle([pin for pin, keep in zip(rules.pins, kept.tolist(), strict=True) if keep])
-        eligible = everything.but(rules.buried, np.unique(rules.pin_rows[kept]))
+        eligible = eligible.but(rules.hidden)
+        kept = eligible.among(rules.pin_rows)
+        eligible = eligible.but(np.unique(rules.pin_rows[kept]))
+        pins = list(settle([pin for pin, keep in zip(rules.pins, kept.tolist(), strict=True) if keep]))
+        buried = rules.buried[eligible.among(rules.buried)]
+    # A pin within the page takes its place, and counts under the caps, before anything else is chosen.
+    limit = picks.limit
+    placed = [pin for pin in pins if pin.position <= limit and picks.reserve(pin.row)]
     if given is not None:
         pool = given
         pool.take(eligible.among(pool.rows).nonzero()[0])
     else:
         pool = moved_pool(call, shopper, eligible) if shopper.moved else nightly_pool(shopper, eligible)
     chosen.pool = pool
-    if rules is not None and rules.moved.size:
-        _boost(pool, rules, eligible)
     weights = call.catalogue.order_weights
-    if weights is not None:
+    if weights is not None and not pool.by_count:
         pool.scores = pool.scores * weights[pool.rows]
         pool.take(np.argsort(-pool.scores, kind="stable"))
+    last = pool.split(buried)
+    main = eligible.but(buried)
+    if given is None:
+        _lengthen(chosen, request, main, category, call)
+    if rules is not None and rules.moved.size:
+        _boost(pool, rules)
     if request.HasField("rotation_seed"):
         rotate(pool, request.rotation_seed)
     picks.because = pool.because
     picks.add(pool.rows, pool.scores, pool.sources.tolist())
     if picks.missing and given is None:
-        _fill(chosen, request, eligible, category, call)
-    if rules is not None:
-        if picks.missing and rules.buried.size:
-            left = rules.buried[everything.among(rules.buried)]
-            picks.add_new(left, np.zeros(left.size, np.float32), SourceType.SOURCE_TYPE_CATALOGUE)
-        for pin in pins:
-            picks.pin(pin.row, pin.position)
+        _fill(chosen, picks, request, main, category, call)
+    if picks.missing and buried.size:
+        picks.add(last.rows, last.scores, last.sources.tolist())
+        if picks.missing and given is None:
+            _fill(chosen, picks, request, eligible.within(buried), category, call)
+    placed += [pin for pin in pins if pin.position > limit and picks.reserve(pin.row)]
+    for pin in placed:
+        picks.pin(pin.row, pin.position)
+    if given is None:
+        _note(chosen, request, category, call)
 
 
-def _boost(pool: Pool, rules: ActiveRules, eligible: Eligible) -> None:
-    """Multiplies scores by the rules' factors; a boosted item that is not in the pool counts as its last."""
-    outside = rules.moved[(rules.factors > 1) & ~np.isin(rules.moved, pool.rows)]
-    outside = outside[eligible.among(outside)]
-    if outside.size:
-        lowest = float(pool.scores[-1]) if pool.scores.size else 1.0
-        pool.rows = np.concatenate([pool.rows, outside])
-        pool.scores = np.concatenate([pool.scores, np.full(outside.size, lowest, np.float32)])
-        source = np.full(outside.size, SourceType.SOURCE_TYPE_RULE, np.uint8)
-        pool.sources = np.concatenate([pool.sources, source])
+def _lengthen(
+    chosen: Chosen, request: RecommendRequest, eligible: Eligible, category: str, call: Call
+) -> None:
+    """Appends to the pool what would fill the page, and boosted items, where rotation or a boost needs them.
+
+    So a boost moves an item up or down among all that may be shown, and not among the personal items alone.
+    """
+    pool, rules, limit = chosen.pool, chosen.rules, chosen.picks.limit
+    boosting = rules is not None and rules.moved.size > 0
+    count = HEAD_PAGES * limit if boosting else 0
+    if request.HasField("rotation_seed"):
+        count = max(count, limit + int(ROTATION_PLACES))
+    if pool is None or not count:
+        return
+    if pool.rows.size < count:
+        more = Picks(count - pool.rows.size)
+        _fill(chosen, more, request, eligible.but(np.sort(pool.rows)), category, call)
+        pool.add(np.array(more.rows, np.int32), more.sources)
+    if rules is not None and boosting:
+        up = rules.moved[rules.factors > 1]
+        up = up[eligible.among(up) & ~np.isin(up, pool.rows)]
+        if up.size:
+            more = Picks(limit)
+            _fill(chosen, more, request, eligible.within(up), category, call)
+            pool.add(np.array(more.rows, np.int32), [SourceType.SOURCE_TYPE_RULE] * len(more.rows))
+            chosen.fillers = (chosen.fillers or set()).difference(more.rows)
+
+
+def _boost(pool: Pool, rules: ActiveRules) -> None:
+    """Multiplies scores by the rules' factors."""
     places = rules.moved.searchsorted(pool.rows)
     found = rules.moved.take(places, mode="clip") == pool.rows
     pool.scores = np.where(found, pool.scores * rules.factors.take(places, mode="clip"), pool.scores)
     pool.take(np.argsort(-pool.scores, kind="stable"))
 
 
-def _fill(chosen: Chosen, request: RecommendRequest, eligible: Eligible, category: str, call: Call) -> None:
-    """Fills the page step by step, each as far as those before left room; notes what was missing."""
-    picks, shopper = chosen.picks, chosen.shopper
+def _fill(
+    chosen: Chosen, picks: Picks, request: RecommendRequest, eligible: Eligible, category: str, call: Call
+) -> None:
+    """Fills a list step by step, each as far as those before left room."""
+    shopper = chosen.shopper
     if shopper.record is not None or chosen.pool is not None:
         taste = None if chosen.pool is None else chosen.pool.taste
         vector = taste.folded.vector if taste is not None else None
@@ -262,45 +306,75 @@ def _fill(chosen: Chosen, request: RecommendRequest, eligible: Eligible, categor
             if not picks.missing:
                 return
     personal = len(picks.rows)
-    segment = Segment(category, request.channel, request.region)
-    exact = retrieval.add_bestsellers(picks, segment, eligible, call)
-    if not exact and (segment.channel or segment.region):
-        degradation = no_list(segment)
-        call.degradations.append(degradation)
+    retrieval.add_bestsellers(picks, Segment(category, request.channel, request.region), eligible, call)
     if picks.missing:
         retrieval.add_catalogue(picks, eligible)
+    chosen.fillers = (chosen.fillers or set()).union(picks.rows[personal:])
+
+
+def _note(chosen: Chosen, request: RecommendRequest, category: str, call: Call) -> None:
+    """Notes what the list as it stands had to do without."""
+    picks, shopper = chosen.picks, chosen.shopper
+    fillers = chosen.fillers or set()
+    n_fillers = sum(row in fillers for row in picks.rows)
+    if n_fillers or picks.missing:
+        segment = Segment(category, request.channel, request.region)
+        if (segment.channel or segment.region) and retrieval.bestsellers(call, segment) is None:
+            call.degrade("NO_LIST_FOR_SEGMENT", no_list(segment).detail)
     if shopper.record is None and not shopper.moved:
         call.degrade(
             "UNKNOWN_USER",
             "nothing is known of the user_id or the session; the list is the same for everybody",
         )
-    elif len(picks.rows) > personal:
-        call.degrade("TOO_FEW_PERSONAL", f"{personal} personal items match; what sells best fills the rest")
+    elif n_fillers:
+        call.degrade(
+            "TOO_FEW_PERSONAL",
+            f"{len(picks.rows) - n_fillers} personal items match; what sells best fills the rest",
+        )
 
 
 def _eligible(
-    call: Call, request: RecommendRequest, shopper: Shopper, also: ItemFilter | None, only: Int32s | None
+    call: Call,
+    request: RecommendRequest,
+    shopper: Shopper,
+    also: ItemFilter | None,
+    only: Int32s | None,
+    *,
+    also_field: str,
 ) -> tuple[Eligible, str]:
     """Returns who may be in the list, purchases aside, and the category whose lists fill it."""
     category = ""
     without: list[Int32s] = []
     conditions: tuple[Conditions, ...] = (call.catalogue.everything,)
     if request.HasField("filter") or also is not None:
-        asked = [each for each in (request.filter, also) if each is not None]
-        conditions = tuple(call.catalogue.conditions(each) for each in asked)
-        category = next((each.category for each in asked if each.category), "")
-        if any(each.unknown_category for each in conditions):
-            call.degrade("UNKNOWN_CATEGORY", f"category {quoted(category)} is not in the snapshot")
+        asked = [("filter", request.filter)] if request.HasField("filter") else []
+        if also is not None:
+            asked.append((also_field, also))
+        conditions = tuple(call.catalogue.conditions(each, field) for field, each in asked)
+        for condition in conditions:
+            if condition.unknown_category:
+                call.degrade(
+                    "UNKNOWN_CATEGORY", f"category {quoted(condition.category)} is not in the snapshot"
+                )
+            category = narrower(category, condition.category)
+        if any(condition.unknown_category for condition in conditions):
             # Nothing can match, so no wider list is looked for, however many parts the path has.
             category = ""
-        for each in asked:
-            without += shopper_conditions(call, each, shopper)
+        for field, each in asked:
+            without += shopper_conditions(call, each, shopper, field)
     if shopper.context_rows:
         without.append(np.unique(np.array(shopper.context_rows, np.int32)))
     return Eligible(conditions, tuple([rows for rows in without if rows.size]), only), category
 
 
-def shopper_conditions(call: Call, asked: ItemFilter, shopper: Shopper) -> list[Int32s]:
+def narrower(category: str, other: str) -> str:
+    """Returns the second category where it lies below the first, or where there is no first."""
+    return other if not category or (other and is_within(other, category)) else category
+
+
+def shopper_conditions(
+    call: Call, asked: ItemFilter, shopper: Shopper, field_name: str = "filter"
+) -> list[Int32s]:
     """Returns the ascending rows that a filter's conditions on the shopper leave out.
 
     Raises:
@@ -311,8 +385,8 @@ def shopper_conditions(call: Call, asked: ItemFilter, shopper: Shopper) -> list[
         span = asked.not_purchased_within
         if span.seconds < 0 or span.nanos < 0:
             raise InvalidFieldError(
-                "filter.not_purchased_within",
-                f"filter.not_purchased_within is {span.seconds} s; give 0 or more",
+                f"{field_name}.not_purchased_within",
+                f"{field_name}.not_purchased_within is {span.seconds} s; give 0 or more",
             )
         days = -(-(span.seconds + bool(span.nanos)) // SECONDS_A_DAY)
         today = int(call.now.timestamp()) // SECONDS_A_DAY

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from recsvc import paging, retrieval
-from recsvc.answers import answer_info, check_names
-from recsvc.bestselling import KINDS
+from recsvc.answers import answer_info, check_names, no_list
+from recsvc.bestselling import KINDS, ordered
 from recsvc.call import Call
-from recsvc.choosing import Chosen, Shown, choose, who
+from recsvc.choosing import Chosen, Shown, choose, narrower, who
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.personal import Pool
 from recsvc.recommending import results_bytes
-from recsvc.retrieval import Segment
+from recsvc.retrieval import Eligible, Segment
 from recsvc.shopper import Shopper
 from recsvc.v1.common_pb2 import SourceType
 from recsvc.v1.recommendation_service_pb2 import (
@@ -92,6 +92,8 @@ def _asked(page: RecommendRequest, carousel: Carousel) -> RecommendRequest:
     asked.max_per_category = carousel.max_per_category or page.max_per_category
     if carousel.source == CarouselSource.CAROUSEL_SOURCE_DISCOVER:
         asked.exclude_purchased = True
+    elif carousel.source == CarouselSource.CAROUSEL_SOURCE_BUY_AGAIN:
+        asked.exclude_purchased = False
     return asked
 
 
@@ -107,10 +109,20 @@ def _filled(
         only = shopper.purchased()
         given = _again(shopper)
     elif source in (_SIMILAR, _TOGETHER):
-        given = _beside(call, source, _seed(call, carousel, where, shopper))
+        given = _beside(call, source, _seeds(call, carousel, where, shopper))
     elif source == CarouselSource.CAROUSEL_SOURCE_BESTSELLERS:
         given = _best(call, asked, carousel, where)
-    return choose(call, asked, shopper, limit=limit, also=also, only=only, shown=shown, given=given)
+    return choose(
+        call,
+        asked,
+        shopper,
+        limit=limit,
+        also=also,
+        also_field=f"{where}.filter",
+        only=only,
+        shown=shown,
+        given=given,
+    )
 
 
 def _again(shopper: Shopper) -> Pool:
@@ -134,14 +146,14 @@ def _again(shopper: Shopper) -> Pool:
     )
 
 
-def _seed(call: Call, carousel: Carousel, where: str, shopper: Shopper) -> int | None:
-    """Returns the row that a carousel is about, None where the visit has none.
+def _seeds(call: Call, carousel: Carousel, where: str, shopper: Shopper) -> list[int]:
+    """Returns the rows that a carousel is about, none where the visit has none.
 
     Raises:
         UnknownNameError: the snapshot does not know the item.
     """
     if not carousel.item_id:
-        return next(iter([*shopper.context_rows, *shopper.seeds()]), None)
+        return shopper.context_rows or shopper.seeds()[:1]
     row = call.generation.snapshot.item_row(carousel.item_id)
     if row is None:
         raise UnknownNameError(
@@ -150,27 +162,33 @@ def _seed(call: Call, carousel: Carousel, where: str, shopper: Shopper) -> int |
             field=f"{where}.item_id",
             metadata={"item_id": carousel.item_id},
         )
-    return row
+    return [row]
 
 
-def _beside(call: Call, source: CarouselSource.ValueType, seed: int | None) -> Pool:
-    """Returns what goes with an item; nothing without one."""
-    if seed is None:
-        return Pool(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.uint8))
+def _beside(call: Call, source: CarouselSource.ValueType, seeds: list[int]) -> Pool:
+    """Returns what goes with any of some items, by the highest score that it has with one of them."""
     find, mark = (
         (retrieval.similar, SourceType.SOURCE_TYPE_SIMILAR)
         if source == _SIMILAR
         else (retrieval.together, SourceType.SOURCE_TYPE_BOUGHT_TOGETHER)
     )
-    rows, scores = find(call.generation.snapshot, seed)
-    keep = rows != seed
-    rows, scores = rows[keep], scores[keep]
-    marks = np.full(rows.size, mark, np.uint8)
-    return Pool(rows, scores, marks, dict.fromkeys(rows.tolist(), seed))
+    found: dict[int, tuple[float, int]] = {}  # row -> score, seed
+    for seed in seeds:
+        rows, scores = find(call.generation.snapshot, seed)
+        for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
+            if row not in seeds and (row not in found or score > found[row][0]):
+                found[row] = (score, seed)
+    best = sorted(found, key=lambda row: (-found[row][0], row))
+    return Pool(
+        np.array(best, np.int32),
+        np.array([found[row][0] for row in best], np.float32),
+        np.full(len(best), mark, np.uint8),
+        {row: seed for row, (_, seed) in found.items()},
+    )
 
 
 def _best(call: Call, asked: RecommendRequest, carousel: Carousel, where: str) -> Pool:
-    """Returns a list for everybody."""
+    """Returns a list for everybody, as ListBestsellers has it."""
     if carousel.bestseller_kind not in KINDS:
         raise InvalidFieldError(
             f"{where}.bestseller_kind",
@@ -178,10 +196,13 @@ def _best(call: Call, asked: RecommendRequest, carousel: Carousel, where: str) -
         )
     kind, mark = KINDS[carousel.bestseller_kind]
     snapshot = call.generation.snapshot
-    windows = snapshot.manifest.windows.get(kind, [])
-    category = carousel.filter.category or asked.filter.category
-    segment = Segment(category, asked.channel, asked.region)
-    ranked, _ = retrieval.find_list(snapshot, kind, max(windows, default=0), segment)
-    if ranked is None:
-        return Pool(np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.uint8))
-    return Pool(ranked.rows, ranked.scores, np.full(ranked.rows.size, mark, np.uint8))
+    window_days = max(snapshot.manifest.windows.get(kind, []), default=0)
+    filters = [(asked.filter, "filter"), (carousel.filter, f"{where}.filter")]
+    eligible = Eligible(tuple(call.catalogue.conditions(each, field) for each, field in filters))
+    segment = Segment(narrower(asked.filter.category, carousel.filter.category), asked.channel, asked.region)
+    ranked, found = retrieval.find_list(snapshot, kind, window_days, segment)
+    if found != segment:
+        call.degrade("NO_LIST_FOR_SEGMENT", no_list(segment).detail)
+    order = ordered(snapshot, ranked, eligible, kind, window_days, found, snapshot.n_items)
+    marks = np.full(order.rows.size, mark, np.uint8)
+    return Pool(order.rows, order.scores, marks, by_count=True)

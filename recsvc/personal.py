@@ -9,13 +9,13 @@ vectors and a lift.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
-from recsvc.retrieval import Eligible, similar, together
+from recsvc.retrieval import Eligible, contains, similar, together
 from recsvc.shopper import Shopper, Taste
 from recsvc.v1.common_pb2 import SourceType
 
@@ -36,6 +36,7 @@ class Pool:
         sources: `(n,)` uint8 `SourceType` numbers.
         because: the row that led to an item, by row, where one did.
         taste: the vector that took part, where one did.
+        by_count: the order is a count, which no boost and no wish of the shop changes.
     """
 
     rows: Int32s
@@ -43,6 +44,29 @@ class Pool:
     sources: np.ndarray
     because: dict[int, int] = field(default_factory=dict)
     taste: Taste | None = None
+    by_count: bool = False
+
+    def add(self, rows: Int32s, sources: Sequence[int]) -> None:
+        """Appends items that are worth less than all before, by reciprocal rank; none may be in it.
+
+        What is appended first after n items scores (60 + n) / (60 + n + 1) times the last of them; an empty
+        pool goes on from 1.
+        """
+        count = self.rows.size
+        last = float(self.scores[-1]) if count else 1.0
+        ranks = np.arange(count + 1, count + 1 + rows.size)
+        tail = (last * (RANK_OFFSET + count) / (RANK_OFFSET + ranks)).astype(np.float32)
+        self.rows = np.concatenate([self.rows, rows.astype(np.int32)])
+        self.scores = np.concatenate([self.scores, tail])
+        self.sources = np.concatenate([self.sources, np.array(sources, np.uint8)])
+
+    def split(self, rows: Int32s) -> Pool:
+        """Keeps what is not among these ascending rows, and returns what is, both in their order."""
+        among = contains(rows, self.rows)
+        part = replace(self)
+        part.take(among.nonzero()[0])
+        self.take((~among).nonzero()[0])
+        return part
 
     def take(self, places: np.ndarray) -> None:
         """Keeps the items at these places, in their order."""

@@ -91,6 +91,11 @@ class Eligible:
         more = tuple(rows for rows in without if rows.size)
         return Eligible(self.conditions, self.without + more, self.only) if more else self
 
+    def within(self, only: Int32s) -> Eligible:
+        """Returns the same among these ascending rows alone."""
+        kept = only if self.only is None else only[contains(self.only, only)]
+        return Eligible(self.conditions, self.without, kept)
+
 
 @dataclass(slots=True)
 class Picks:
@@ -102,8 +107,10 @@ class Picks:
         scores: four bytes for each row, little-endian float32, as they are sent.
         sources: `SourceType` numbers, one for each row.
         cap: at most so many items of one narrowest category; 0 for any number.
+        page_cap: the same of the whole page that the list stands on.
         category_codes: `(n_items,)` int32, needed for a cap.
-        taken: how many items of each category stand on the page already; shared by the lists of one page.
+        counted: how many items of each category the list has, counted where there is a cap.
+        taken: the same of the page; shared by its lists.
         because: the row that led to an item, by row, where there is one.
     """
 
@@ -114,6 +121,7 @@ class Picks:
     cap: int = 0
     page_cap: int = 0
     category_codes: Int32s | None = None
+    counted: Counter[int] | None = None
     taken: Counter[int] | None = None
     because: dict[int, int] | None = None
 
@@ -141,15 +149,25 @@ class Picks:
             rows, scores = rows[fresh], scores[fresh]
         self.add(rows, scores, [source] * rows.size)
 
+    def reserve(self, row: int) -> bool:
+        """Keeps room for an item that `pin` puts into the list later.
+
+        Returns:
+            Whether there is any, in the list and under the caps.
+        """
+        code = -1 if self.category_codes is None else int(self.category_codes[row])
+        if self.missing <= 0 or not self._has_room(code):
+            return False
+        self.limit -= 1
+        return True
+
     def pin(self, row: int, position: int) -> None:
-        """Puts an item that is not in the list at a place, from 1 on; a full list loses its last item."""
+        """Puts an item that room is reserved for at a place, from 1 on; past the end it comes last."""
+        self.limit += 1
         place = min(position - 1, len(self.rows))
-        if place >= self.limit:
-            return
         self.rows.insert(place, row)
         self.scores.insert(place, NO_SCORE)
         self.sources.insert(place, SourceType.SOURCE_TYPE_RULE)
-        del self.rows[self.limit :], self.sources[self.limit :], self.scores[self.limit :]
 
     def all_scores(self) -> Float32s:
         """Returns the scores as one array, `(len(rows),)` float32."""
@@ -159,21 +177,27 @@ class Picks:
         """Returns the places of rows whose category has room, as many as are missing; counts them."""
         if self.category_codes is None:
             return list(range(rows.size))
-        if self.taken is None:
-            self.taken = Counter()
-        here = Counter(self.category_codes[self.rows].tolist())
         places: list[int] = []
         for place, code in enumerate(self.category_codes[rows].tolist()):
             if len(places) == self.missing:
                 break
-            full = (self.cap and here[code] >= self.cap) or (
-                self.page_cap and self.taken[code] >= self.page_cap
-            )
-            if code < 0 or not full:
-                here[code] += 1
-                self.taken[code] += 1
+            if self._has_room(code):
                 places.append(place)
         return places
+
+    def _has_room(self, code: int) -> bool:
+        """Returns whether a category has room for one more, and counts it where it has; −1 always has."""
+        if self.counted is None:
+            self.counted = Counter()
+        if self.taken is None:
+            self.taken = Counter()
+        if (self.cap and self.counted[code] >= self.cap) or (
+            self.page_cap and self.taken[code] >= self.page_cap
+        ):
+            return code < 0
+        self.counted[code] += 1
+        self.taken[code] += 1
+        return True
 
 
 def score_bytes(scores: Float32s) -> list[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -65,6 +65,10 @@ class ActiveRules:
     factors: Float32s
     buried: Int32s
     acting: tuple[tuple[str, Int32s], ...]
+
+    def of_counts(self) -> ActiveRules:
+        """Returns the same without what multiplies scores, for an order that is a count."""
+        return replace(self, moved=_NO_ROWS, factors=_NO_FACTORS, buried=_NO_ROWS, acting=())
 
     def rule_ids(self, rows: Sequence[int]) -> dict[int, str]:
         """Returns by row, of those given, the rule that puts it in its place.

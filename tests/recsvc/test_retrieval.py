@@ -56,13 +56,21 @@ def test_eligible_rows_are_those_that_pass_every_condition(everything, without, 
     assert eligible.count_at_most() >= len(expected)
 
 
-def test_a_pin_takes_its_place_and_a_full_list_loses_its_last():
+def test_a_pin_takes_its_place_and_the_room_kept_for_it():
     picks = Picks(3)
+    assert picks.reserve(9)
     picks.add(np.array([4, 2, 7], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
     picks.pin(9, 2)
     assert (picks.rows, picks.all_scores().tolist()) == ([4, 9, 2], [3, 0, 2])
-    picks.pin(8, 4)  # below the page
-    assert picks.rows == [4, 9, 2]
+    assert not picks.reserve(5)
+
+
+def test_room_is_kept_under_the_caps_of_the_list_and_of_the_page():
+    codes = np.array([0, 0, 1, -1, -1], np.int32)
+    picks = Picks(9, cap=1, category_codes=codes)
+    assert [picks.reserve(row) for row in range(5)] == [True, False, True, True, True]
+    below = Picks(9, page_cap=1, category_codes=codes, taken=picks.taken)
+    assert [below.reserve(row) for row in range(5)] == [False, False, False, True, True]
 
 
 def test_a_cap_leaves_items_out_and_goes_on():

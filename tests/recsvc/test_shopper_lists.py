@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_page_and_another_one_does_not_always(stubs
         tuple(ids(recommend(stubs, user_id="ann", rotation_seed=seed, page_size=2).results))
         for seed in range(20)
     ]
-    assert set(pages) == {("bread", "apple"), ("apple", "bread")}
+    assert len(set(pages)) > 1
 
 
 def test_at_most_so_many_items_of_one_category(stubs):
