@@ -77,10 +77,14 @@ def page_start(request: Message, page_token: str, snapshot_id: str) -> int:
 
 
 def _fingerprint(request: Message) -> bytes:
-    """Returns a hash of what decides a list: the request without its page size, token and language."""
+    """Returns a hash of what decides a list: the request without its page size, token and language.
+
+    Nor is the snapshot in it that a request pins: the token names its own, so that a list that was begun on
+    the serving snapshot can be read on once another one serves.
+    """
     bare = type(request)()
     bare.CopyFrom(request)
-    for field in ("page_size", "page_token", "language"):
+    for field in ("page_size", "page_token", "language", "snapshot_id"):
         if field in bare.DESCRIPTOR.fields_by_name:
             bare.ClearField(field)
     content = bare.DESCRIPTOR.full_name.encode() + bare.SerializeToString(deterministic=True)

@@ -90,8 +90,6 @@ def moved_pool(call: Call, shopper: Shopper, eligible: Eligible) -> Pool:
     because: dict[int, int] = {}
     snapshot = call.generation.snapshot
     context = shopper.context_rows[::-1][:10]
-    for seed in shopper.seeds():
-        _lead(similar(snapshot, seed)[0], SourceType.SOURCE_TYPE_SIMILAR, seed, sources, because)
     for seed in context:
         for neighbours, source in (
             (together(snapshot, seed)[0], SourceType.SOURCE_TYPE_BOUGHT_TOGETHER),
@@ -100,6 +98,8 @@ def moved_pool(call: Call, shopper: Shopper, eligible: Eligible) -> Pool:
             _lead(neighbours, source, seed, sources, because)
             kept = neighbours[eligible.among(neighbours)]
             orders.append((kept, 1.0 / len(context)))
+    for seed in shopper.seeds():
+        _lead(similar(snapshot, seed)[0], SourceType.SOURCE_TYPE_SIMILAR, seed, sources, because)
     rows = np.fromiter(sorted(sources), np.int32, len(sources))
     rows = rows[eligible.among(rows)]
     taste = None
@@ -151,6 +151,6 @@ def _lead(
     for row in neighbours.tolist():
         if row not in because:
             because[row] = seed
-            # The page at hand says more than the nightly list; an earlier step of the visit does not.
+            # The page at hand, which comes first, says more than the nightly list; an earlier step does not.
             if row not in sources or source == SourceType.SOURCE_TYPE_BOUGHT_TOGETHER:
                 sources[row] = source

@@ -72,8 +72,8 @@ def _split(call: Call, taste: Taste, rows: list[int]) -> list[Behind]:
     """Returns for each row the items that add most to its score, and their shares of all that is added."""
     parts = taste.folded.contributions(call.generation.snapshot.item_factors[rows])
     added = np.clip(parts, 0, None)
-    added[taste.rows[None, :] == np.array(rows)[:, None]] = 0  # an item is no reason for itself
     totals = added.sum(axis=1)
+    added[taste.rows[None, :] == np.array(rows)[:, None]] = 0  # an item is no reason for itself
     split: list[Behind] = []
     for part, total in zip(added, totals.tolist(), strict=True):
         best = np.argsort(-part, kind="stable")[:MAX_REASON_ITEMS]

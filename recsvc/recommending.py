@@ -7,6 +7,7 @@ import numpy as np
 from recsvc import paging
 from recsvc.answers import answer_info, full_answer_info, language_of
 from recsvc.call import Call
+from recsvc.checks import check_lengths
 from recsvc.choosing import Chosen, choose, who
 from recsvc.errors import InvalidFieldError, RequestError, status_of
 from recsvc.reasons import explained
@@ -82,12 +83,16 @@ def rank_items(call: Call, request: RankItemsRequest) -> bytes:
         raise InvalidFieldError(
             "item_ids", f"item_ids has {len(item_ids)} ids; 1 to {MAX_RANKED_ITEMS} are allowed"
         )
+    check_lengths("item_ids", request.item_ids)
     snapshot = call.generation.snapshot
     rows = {item_id: snapshot.item_row(item_id) for item_id in item_ids}
     known = np.unique(np.array([row for row in rows.values() if row is not None], np.int32))
-    shopper = request.shopper
-    chosen = choose(call, shopper, who(call, shopper), limit=known.size, only=known)
-    results = results_bytes(call, shopper, chosen)
+    shopper = who(call, request.shopper)
+    asked = RecommendRequest()
+    asked.CopyFrom(request.shopper)
+    asked.max_per_category = 0  # every item that may be shown is returned
+    chosen = choose(call, asked, shopper, limit=known.size, only=known)
+    results = results_bytes(call, asked, chosen)
     shown = set(chosen.picks.rows)
     rest = RankItemsResponse(
         left_out_item_ids=[item_id for item_id, row in rows.items() if row not in shown],

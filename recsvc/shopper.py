@@ -15,6 +15,7 @@ from recdata.live.view import NOBODY
 from recdata.snapshot import Manifest, UserView
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
+from recsvc.checks import check_lengths
 from recsvc.errors import InvalidFieldError
 
 MAX_SESSION_ITEMS = 100
@@ -25,6 +26,9 @@ MAX_SEEDS = 10
 #: A business day may begin so much before its midnight in UTC. An event that both the snapshot and the live
 #: store know counts a little more; one that neither counted would be lost.
 EARLIEST_MIDNIGHT_US = 14 * 3_600_000_000
+
+#: Events that tell of no interest: what was merely shown, and what was sent back.
+_NO_INTEREST = frozenset(("impression", "return"))
 
 _NO_ROWS = np.empty(0, np.int32)
 
@@ -43,8 +47,8 @@ class Shopper:
 
     Attributes:
         record: the nightly job's; None for a shopper whom it does not know.
-        recent: (row, event type, day) of what was done since the snapshot, the latest last; a visit's items
-            without events count as views. Days since 1970-01-01.
+        recent: (row, event type, day) of what was done since the snapshot, the latest last, without
+            impressions and returns; a visit's items without events count as views. Days since 1970-01-01.
         session_rows: rows seen in this visit.
         context_rows: rows looked at now, in the order of the request.
     """
@@ -92,7 +96,7 @@ class Shopper:
             if weight > 0:
                 weights[row] = weights.get(row, 0.0) + weight
         if weights:
-            n_items = rows.size + len(weights)
+            n_items = np.union1d(rows, np.array(list(weights), np.int32)).size
             added = [confidence(weight, n_items, settings) for weight in weights.values()]
             rows, confidences = _merged(rows, confidences, list(weights), added)
         factors = snapshot.item_factors
@@ -113,7 +117,7 @@ def identify(
     """Returns who asks.
 
     Raises:
-        InvalidFieldError: more items than are allowed.
+        InvalidFieldError: more items than are allowed, or too long an id.
     """
     generation, view = call.generation, call.view
     record = generation.snapshot.user(user_id) if user_id else None
@@ -125,20 +129,22 @@ def identify(
         if person.entries:
             since_us = live_from_us(generation.snapshot.manifest)
             for entry in person.entries:
+                if entry.event_type in _NO_INTEREST:
+                    continue
                 row = generation.snapshot.item_row(entry.item_id)
                 if row is not None and entry.event_time_us >= since_us:
                     day = entry.event_time_us // (SECONDS_A_DAY * 1_000_000)
                     shopper.recent.append((row, entry.event_type, day))
             shopper.session_rows = _rows(call, (entry.item_id for entry in person.session_entries))[0]
     if session_item_ids:
-        _check_count(session_item_ids, "session_item_ids", MAX_SESSION_ITEMS)
+        _check_items(session_item_ids, "session_item_ids", MAX_SESSION_ITEMS)
         rows, unknown = _rows(call, session_item_ids)
         _note_unknown(call, unknown, "session_item_ids")
         today = int(call.now.timestamp()) // SECONDS_A_DAY
         shopper.recent += [(row, "view", today) for row in rows]
         shopper.session_rows += rows
     if context_item_ids:
-        _check_count(context_item_ids, "context_item_ids", MAX_CONTEXT_ITEMS)
+        _check_items(context_item_ids, "context_item_ids", MAX_CONTEXT_ITEMS)
         rows, unknown = _rows(call, context_item_ids)
         _note_unknown(call, unknown, "context_item_ids")
         shopper.context_rows = list(dict.fromkeys(rows))
@@ -199,6 +205,7 @@ def _note_unknown(call: Call, unknown: list[str], field_name: str) -> None:
         )
 
 
-def _check_count(values: Sequence[str], name: str, limit: int) -> None:
+def _check_items(values: Sequence[str], name: str, limit: int) -> None:
     if len(values) > limit:
         raise InvalidFieldError(name, f"{name} has {len(values)} items; at most {limit} are allowed")
+    check_lengths(name, values)

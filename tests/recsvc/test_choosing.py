@@ -16,15 +16,24 @@ from hypothesis import strategies as st
 from recdata.live import EventRecord, ItemChange
 from recdata.ordering import OrderConfig
 from recdata.releases import Releases
+from recsvc.beside import list_similar_items
 from recsvc.call import Call
 from recsvc.config import ServingConfig
+from recsvc.errors import InvalidFieldError
 from recsvc.live import LiveHold
 from recsvc.personal import RANK_OFFSET, fused
-from recsvc.recommending import recommend
+from recsvc.recommending import rank_items, recommend
 from recsvc.serving import Generation
 from recsvc.shopper import identify, live_from_us
-from recsvc.v1.common_pb2 import DegradationReason, ItemFilter, ReasonView
-from recsvc.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
+from recsvc.v1.common_pb2 import DegradationReason, ItemFilter, ReasonView, SourceType
+from recsvc.v1.recommendation_service_pb2 import (
+    ListSimilarItemsRequest,
+    ListSimilarItemsResponse,
+    RankItemsRequest,
+    RankItemsResponse,
+    RecommendRequest,
+    RecommendResponse,
+)
 from tests.recsvc.tiny import ROWS, Tiny
 
 SETTINGS = ServingConfig(default_language="en")
@@ -186,3 +195,65 @@ def test_the_live_store_may_vanish_between_two_calls(shop):
     assert "pear" in ids(shop.ask(session_id="s"))
     shutil.rmtree(shop.home / "live")
     assert len(ids(shop.ask(session_id="s"))) == 5
+
+
+def test_a_share_is_of_all_positive_contributions_the_items_own_among_them(shop):
+    snapshot = shop.generation.snapshot
+    factors, fold_in = snapshot.item_factors.astype(float), snapshot.manifest.fold_in
+    bought = [ROWS["bread"], ROWS["wine"]]
+    confidence = np.ones(6)
+    confidence[bought] = 2.0
+    left = factors.T @ (confidence[:, None] * factors) + fold_in.penalty * np.eye(2)
+    parts = [2.0 * factors[ROWS["wine"]] @ np.linalg.solve(left, factors[row]) for row in bought]
+    assert min(parts) > 0
+    answer = shop.ask(user_id="ann", reason_view=ReasonView.REASON_VIEW_FULL, page_size=10)
+    wine = next(entry for entry in answer.results if entry.item.item_id == "wine")
+    assert [item.item_id for item in wine.reason.items] == ["bread"]
+    assert wine.reason.items[0].share == pytest.approx(parts[0] / sum(parts), rel=1e-4)
+
+
+def test_what_was_only_shown_or_sent_back_leads_to_nothing(shop):
+    shop.record("apple", "impression", session_id="s")
+    shop.record("wine", "return", session_id="s")
+    assert missing(shop.ask(session_id="s")) == {"UNKNOWN_USER"}
+    unseen = shop.ask(session_id="s", filter=ItemFilter(exclude_seen_in_session=True))
+    assert ids(unseen) == ["beer", "bread", "pear"]
+
+
+def test_the_page_at_hand_is_named_before_an_earlier_step_of_the_visit(shop):
+    shop.record("apple", session_id="s")
+    answer = shop.ask(
+        session_id="s", context_item_ids=["apple"], reason_view=ReasonView.REASON_VIEW_FULL, page_size=1
+    )
+    assert ids(answer) == ["pear"]
+    assert answer.results[0].source == SourceType.SOURCE_TYPE_BOUGHT_TOGETHER
+
+
+@pytest.mark.parametrize("field", ["session_item_ids", "context_item_ids"])
+def test_too_long_an_id_of_the_visit_is_refused(shop, field):
+    with pytest.raises(InvalidFieldError) as caught:
+        shop.ask(**{field: ["apple", "界" * 86]})
+    assert caught.value.field == f"{field}[1]"
+    assert not shop.ask(**{field: ["界" * 85]}).results[0].reason.items
+
+
+def test_given_items_all_come_back_whatever_the_cap_and_too_long_an_id_is_refused(shop):
+    def rank(*item_ids: str) -> RankItemsResponse:
+        request = RankItemsRequest(shopper=RecommendRequest(max_per_category=1), item_ids=item_ids)
+        return shop.call(lambda call: RankItemsResponse.FromString(rank_items(call, request)))
+
+    assert ids(rank("wine", "beer", "apple", "pear")) == ["beer", "apple", "pear", "wine"]
+    with pytest.raises(InvalidFieldError) as caught:
+        rank("wine", "w" * 257)
+    assert caught.value.field == "item_ids[1]"
+
+
+def test_a_list_that_was_begun_can_be_read_on_with_its_snapshot_pinned(shop):
+    def page(**fields) -> ListSimilarItemsResponse:
+        request = ListSimilarItemsRequest(item_id="apple", page_size=1, **fields)
+        return shop.call(lambda call: ListSimilarItemsResponse.FromString(list_similar_items(call, request)))
+
+    first = page()
+    rest = page(page_token=first.next_page_token, snapshot_id=first.info.snapshot_id)
+    assert ids(first) + ids(rest) == ["pear", "bread"]
+    assert rest.next_page_token == ""
