@@ -13,6 +13,8 @@ from recsvc.log import log
 
 #: Seconds between tries to open a store that could not be opened.
 RETRY_SECONDS = 5.0
+#: Seconds between looks whether the store's file is still in its place; a write looks by itself.
+LOOK_SECONDS = 1.0
 
 
 class LiveHold:
@@ -28,6 +30,7 @@ class LiveHold:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._next_try = 0.0
+        self._next_look = 0.0
         self.store: LiveStore | None = None
         self.problem = ""
         self._open()
@@ -43,10 +46,16 @@ class LiveHold:
             if store is None:
                 return None
         try:
-            return store.view().__enter__()
+            if time.monotonic() >= self._next_look:
+                store.check_in_place()
+                self._next_look = time.monotonic() + LOOK_SECONDS
+            view = store.view().__enter__()
         except LiveStoreError as error:
             self._fail(error)
             return None
+        if self.problem:
+            self.problem = ""
+        return view
 
     @staticmethod
     def leave(view: LiveView) -> None:

@@ -46,6 +46,7 @@ def live_store_message(live: LiveHold) -> LiveStoreState:
     if store is None:
         return LiveStoreState(problem=live.problem)
     try:
+        store.check_in_place()
         state = store.state()
     except LiveStoreError as error:
         return LiveStoreState(problem=str(error))

@@ -6,6 +6,7 @@ LMDB refuses to map a file twice in one process, so every store of one file shar
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +26,11 @@ from recdata.runs import is_disk_full
 LIVE_FILE = "live.lmdb"
 SECTIONS = ("meta", "events", "event_ids", "recent", "items", "item_log", "rules", "erasures")
 FORMAT_KEY, COUNTERS_KEY, INTENT_KEY = b"format", b"counters", b"intent"
+
+#: How LMDB begins each of its first two pages, of which that of the later transaction counts: magic number,
+#: size of the map, size of a page, last page, transaction.
+HEADER = struct.Struct("<16xI4x8xQI92xQQ")
+HEADER_MAGIC = 0xBEEFC0DE
 
 MAX_READERS = 512
 #: Reading transactions kept for the next call of any thread; making one anew costs ten times as much.
@@ -54,6 +60,7 @@ class LiveFile:
         self.env, self.writable = _mapped(path, max_bytes)
         self._page_bytes = self.env.stat()["psize"]
         try:
+            self._identity = _identity(path)
             self.sections = self._checked(max_bytes)
             if is_new:  # what is in a file is lost where its name in the folder is
                 for folder in (path.parent, path.parent.parent):
@@ -88,6 +95,18 @@ class LiveFile:
             if self._users == 0:
                 self._open.pop((os.getpid(), os.path.realpath(self.path)), None)
                 self.env.close()
+
+    def check_in_place(self) -> None:
+        """Checks that the file is still the one in its folder: what is written into another is lost.
+
+        Raises:
+            LiveStoreUnavailableError: it was moved away, deleted or replaced.
+        """
+        if _identity(self.path) != self._identity:
+            raise LiveStoreUnavailableError(
+                f"{self.path} was moved away or replaced; put it back, or start this process again "
+                "to go on with what is there now"
+            )
 
     def size_bytes(self) -> int:
         """Returns how large the file is, pages that wait to be used again included."""
@@ -145,6 +164,42 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from every other; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make_whole(path: Path) -> None:
+    """Lets a file that was cut off reach as far as its header says, as one that LMDB can find damaged.
+
+    To read a mapped page behind the end of its file kills the process, at every start again. LMDB itself
+    may leave the last pages unwritten where they are not in use, so that a short file is no proof of damage.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return  # it may only be read, or LMDB says so itself
+    try:
+        first = os.pread(descriptor, HEADER.size, 0)
+        if len(first) < HEADER.size:
+            return
+        magic, _, page_bytes, *_ = HEADER.unpack(first)
+        second = os.pread(descriptor, HEADER.size, page_bytes)
+        if magic != HEADER_MAGIC or len(second) < HEADER.size:
+            return  # LMDB says so itself
+        headers = (HEADER.unpack(first), HEADER.unpack(second))
+        _, map_bytes, _, last_page, _ = max(headers, key=lambda header: header[-1])
+        end = (last_page + 1) * page_bytes
+        if os.fstat(descriptor).st_size < end <= map_bytes:
+            os.posix_fallocate(descriptor, end - 1, 1)  # never cuts off what another process adds meanwhile
+    finally:
+        os.close(descriptor)
+
+
 def _mapped(path: Path, max_bytes: int) -> tuple[lmdb.Environment, bool]:
     """Returns the environment, and whether it may be written."""
     if not max_bytes and not path.is_file():
@@ -156,6 +211,8 @@ def _mapped(path: Path, max_bytes: int) -> tuple[lmdb.Environment, bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return _mapped_to_read(path, size), False
+    else:
+        _make_whole(path)
     try:
         env = lmdb.open(
             str(path),

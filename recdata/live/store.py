@@ -167,6 +167,14 @@ class LiveStore:
         """Deletes exported events received before a moment, their ids, and recent entries as old."""
         return pruning.prune(self, before_us=before_us)
 
+    def check_in_place(self) -> None:
+        """Checks that the file is still the one in its folder.
+
+        Raises:
+            LiveStoreUnavailableError: it was moved away, deleted or replaced.
+        """
+        self._file.check_in_place()
+
     def reader_check(self) -> None:
         """Frees what killed readers hold."""
         if self.writable:

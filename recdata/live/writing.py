@@ -100,6 +100,7 @@ class Batch:
             counters = self.counters.encode()
             if counters != self._found:
                 self.transaction.put(COUNTERS_KEY, counters, db=self.sections["meta"])
+            self._file.check_in_place()
             self.transaction.commit()
         except BaseException:
             self.transaction.abort()

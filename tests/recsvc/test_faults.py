@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -321,3 +322,54 @@ def test_a_damaged_live_store_is_told_until_it_is_mended_and_then_all_workers_us
             for service, method, request in writes(number):
                 called(stubs, service, method)(request)
     assert stored(tmp_path) == Counter(["kept", "more-0", "more-1"])
+
+
+def test_a_live_store_moved_away_takes_no_more_writes_until_it_is_back_and_none_is_lost(tmp_path):
+    Tiny().publish(tmp_path)
+    live = tmp_path / "live"
+    with two_workers(tmp_path) as running, running.of_each_worker() as workers:
+        for number, stubs in enumerate(workers):
+            stubs.events.RecordEvents(RecordEventsRequest(events=[view(f"before-{number}")]))
+        live.rename(tmp_path / "away")
+        for number, stubs in enumerate(workers):
+            for service, method, request in writes(number):
+                refused = refusal(called(stubs, service, method), request)
+                assert (refused.code, refused.reason) == (PRECONDITION, "LIVE_STORE_UNAVAILABLE"), method
+                assert "moved away" in refused.message
+            until(lambda stubs=stubs: stubs.catalog.GetItem(GetItemRequest(item_id="apple")).info.degraded)
+            answers(stubs, degraded=True)
+            assert "moved away" in state(stubs).live_store.problem
+        (tmp_path / "away").rename(live)
+        for number, stubs in enumerate(workers):
+            answers(stubs)
+            assert state(stubs).live_store.problem == ""
+            for service, method, request in writes(number):
+                called(stubs, service, method)(request)
+    assert stored(tmp_path) == Counter(["before-0", "before-1", "more-0", "more-1"])
+
+
+def test_a_live_store_cut_off_under_the_workers_is_told_and_they_answer_on(tmp_path):
+    Tiny().publish(tmp_path)
+    live, kept = tmp_path / "live", tmp_path / "kept"
+    with two_workers(tmp_path) as running:
+        with running.connected() as stubs:
+            stubs.events.RecordEvents(RecordEventsRequest(events=[view(f"{each}") for each in range(500)]))
+        shutil.copytree(live, kept)
+        os.truncate(live / "live.lmdb", 8192)  # whoever reads what is mapped behind it is killed
+        for _ in range(20):
+            with running.connected() as stubs, contextlib.suppress(grpc.RpcError):
+                stubs.recommendations.Recommend(ANN, wait_for_ready=True, timeout=10)
+        until(lambda: running.figure("recsvc_workers_up") == 2)
+        with running.of_each_worker() as workers:
+            for stubs in workers:
+                answers(stubs, degraded=True)
+            live.rename(tmp_path / "damaged")
+            kept.rename(live)
+            for stubs in workers:
+                until(
+                    lambda stubs=stubs: (
+                        not stubs.catalog.GetItem(GetItemRequest(item_id="apple")).info.degraded
+                    )
+                )
+                answers(stubs)
+    assert len(stored(tmp_path)) == 500
