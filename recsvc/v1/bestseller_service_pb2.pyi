@@ -78,7 +78,8 @@ class ListBestsellersRequest(_message.Message):
     """How many items to return at most. 0 means 20; more than 200 is taken as 200; a negative number is an error."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page. Holds for one snapshot: once a new one serves,
-    it fails with INVALID_ARGUMENT, reason SNAPSHOT_CHANGED, and the list is read again from its start.
+    it fails with INVALID_ARGUMENT, reason SNAPSHOT_CHANGED, and the list is read again from its start, or read on
+    with the old one as snapshot_id.
     """
     language: _common_pb2.Language.ValueType
     """The language of the reasons."""

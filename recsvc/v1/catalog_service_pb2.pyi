@@ -240,7 +240,9 @@ class Rule(_message.Message):
     BestsellerService (where only HIDE and PIN act, since those orders are counts).
 
     HIDE goes before PIN, PIN before the others; of two pins for one position the smaller rule_id wins and the other takes
-    the next free one; boosts multiply; a buried item is not boosted.
+    the next free one; boosts multiply; a buried item is not boosted. A pin past the end of a list stands at its end, and
+    pins count under max_per_category before anything else does. In a carousel about something (what was bought, an item
+    at hand) BOOST and BURY move what is in it and add nothing.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -321,8 +321,8 @@ class Carousel(_message.Message):
     source: Global___CarouselSource.ValueType
     """What fills it."""
     item_id: _builtins.str
-    """The item that SIMILAR and BOUGHT_TOGETHER are about. Empty means the context items, else the latest item of the
-    session.
+    """The item that SIMILAR and BOUGHT_TOGETHER are about. Empty means the context items, else the latest item that
+    the shopper or the session is known to have met; where there is none, the carousel is empty.
     """
     page_size: _builtins.int
     """How many items. 0 means the page's page_size, else 20; more than 200 is taken as 200."""
@@ -422,7 +422,7 @@ class RankItemsRequest(_message.Message):
     @_builtins.property
     def shopper(self) -> Global___RecommendRequest:
         """The shopper, the session, the context, channel, region, placement, filter, language and snapshot. Its page_size
-        is not read: every item that may be shown is returned.
+        and max_per_category are not read: every item that may be shown is returned.
         """
 
     @_builtins.property
@@ -497,7 +497,8 @@ class ListSimilarItemsRequest(_message.Message):
     """How many items to return at most. 0 means 20; more than 200 is taken as 200; a negative number is an error."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page. Holds for one snapshot: once a new one serves,
-    it fails with INVALID_ARGUMENT, reason SNAPSHOT_CHANGED, and the list is read again from its start.
+    it fails with INVALID_ARGUMENT, reason SNAPSHOT_CHANGED, and the list is read again from its start, or read on
+    with the old one as snapshot_id.
     """
     language: _common_pb2.Language.ValueType
     """The language of the reasons."""

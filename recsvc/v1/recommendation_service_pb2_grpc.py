@@ -30,9 +30,10 @@ class RecommendationServiceStub:
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def __init__(self, channel):
@@ -78,9 +79,10 @@ class RecommendationServiceServicer:
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def Recommend(self, request, context):
@@ -106,8 +108,8 @@ class RecommendationServiceServicer:
         """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
         first.
 
-        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
-        source needs.
+        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, and with NOT_FOUND (reason
+        ITEM_NOT_FOUND) for one about an item that the snapshot does not know.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,9 +188,10 @@ class RecommendationService:
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @staticmethod

@@ -31,9 +31,10 @@ class RecommendationServiceStub:
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @_typing.overload
@@ -54,8 +55,8 @@ class RecommendationServiceStub:
     """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
     first.
 
-    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
-    source needs.
+    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, and with NOT_FOUND (reason
+    ITEM_NOT_FOUND) for one about an item that the snapshot does not know.
     """
     RankItems: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]
     """Returns given items in the order that suits a shopper best, for search results and category pages."""
@@ -78,9 +79,10 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,8 +100,8 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
     first.
 
-    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
-    source needs.
+    Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, and with NOT_FOUND (reason
+    ITEM_NOT_FOUND) for one about an item that the snapshot does not know.
     """
     RankItems: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankItemsRequest, _recommendation_service_pb2.RankItemsResponse]  # type: ignore[assignment]
     """Returns given items in the order that suits a shopper best, for search results and category pages."""
@@ -121,9 +123,10 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every answer comes from one snapshot, named in `info`. Reads have no side effect, so a call that failed with
     UNAVAILABLE may be sent again. Every method of this package fails with INVALID_ARGUMENT (reason MALFORMED_REQUEST)
-    for bytes that are not its request, for a negative page_size, an id or name above 256 bytes, or too many entries of
-    a list; with RESOURCE_EXHAUSTED where too many calls wait; and, where a request pins a snapshot by snapshot_id that
-    is not mapped, with FAILED_PRECONDITION (reason SNAPSHOT_NOT_MAPPED).
+    for bytes that are not its request; with INVALID_ARGUMENT (reason INVALID_FIELD, the field named) for a negative
+    page_size, an id or name above 256 bytes, or too many entries of a list; with RESOURCE_EXHAUSTED where too many
+    calls wait; and, where a request pins a snapshot by snapshot_id that is not mapped, with FAILED_PRECONDITION
+    (reason SNAPSHOT_NOT_MAPPED).
     """
 
     @_abc_1.abstractmethod
@@ -157,8 +160,8 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns several carousels of one page. No item stands twice on the page; a carousel that comes first chooses
         first.
 
-        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, or without the item that its
-        source needs.
+        Fails with INVALID_ARGUMENT for a carousel without or with a repeated carousel_id, and with NOT_FOUND (reason
+        ITEM_NOT_FOUND) for one about an item that the snapshot does not know.
         """
 
     @_abc_1.abstractmethod
