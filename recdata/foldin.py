@@ -8,7 +8,6 @@ server use the same lines, so that a vector folded in is the one that training w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +30,6 @@ def confidence(weight: float, n_items: int, fold_in: FoldIn) -> float:
     rarity = math.log1p((fold_in.n_sold - n_items + 0.5) / (n_items + 0.5))
     saturated = weight * (fold_in.bm25_k1 + 1.0) / (fold_in.bm25_k1 + weight)
     return fold_in.alpha * saturated * rarity
-
-
-def event_confidences(
-    event_types: Sequence[str], n_items_before: int, fold_in: FoldIn
-) -> NDArray[np.float32]:
-    """Returns the confidence of each event of today, `(n_events,)` float32; 0 for a type without weight."""
-    n_items = n_items_before + len(event_types)
-    weights = (fold_in.event_weights.get(kind, 0.0) for kind in event_types)
-    return np.array(
-        [confidence(weight, n_items, fold_in) if weight > 0 else 0.0 for weight in weights], np.float32
-    )
 
 
 class FoldedIn:

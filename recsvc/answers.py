@@ -1,4 +1,4 @@
-"""Owns what every answer has in common: its info, its language, and reading the filters of a request."""
+"""Owns what every answer has in common: its info, its language, and the names that it rests on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import itertools
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
-from recdata.snapshot.records import MAX_ID_BYTES, Int32s
-from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
+from recdata.snapshot.records import Int32s
+from recsvc.errors import UnknownNameError, quoted
 from recsvc.retrieval import Segment
 from recsvc.serving import Generation
-from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, ItemFilter, Language
+from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, Language
 from recsvc.v1.recommendation_service_pb2 import RecommendResponse
-
-MAX_EXCLUDED_ITEMS = 1000
 
 _SPOKEN = frozenset((Language.LANGUAGE_ZH, Language.LANGUAGE_EN))
 _PROCESS = base64.urlsafe_b64encode(os.urandom(9)).decode()
@@ -52,36 +48,6 @@ def full_answer_info(generation: Generation) -> bytes:
 def language_of(asked: Language.ValueType, generation: Generation) -> Language.ValueType:
     """Returns the language to word an answer in; one that this version does not know means the default."""
     return asked if asked in _SPOKEN else generation.default_language
-
-
-def check_names(**names: str) -> None:
-    """Checks that no id or name is longer than the snapshot could hold.
-
-    Raises:
-        InvalidFieldError: one is.
-    """
-    for field, value in names.items():
-        # A character is four bytes at most, so most names need no encoding to be counted.
-        if 4 * len(value) > MAX_ID_BYTES and (length := len(value.encode())) > MAX_ID_BYTES:
-            raise InvalidFieldError(field, f"{field} has {length} bytes; at most {MAX_ID_BYTES} are allowed")
-
-
-def excluded_rows(filter_: ItemFilter, generation: Generation) -> Int32s | None:
-    """Returns the rows that a filter leaves out, ascending, or None; unknown ids are ignored.
-
-    Raises:
-        InvalidFieldError: more ids than are allowed.
-    """
-    ids = filter_.exclude_item_ids
-    if not ids:
-        return None
-    if len(ids) > MAX_EXCLUDED_ITEMS:
-        raise InvalidFieldError(
-            "filter.exclude_item_ids",
-            f"filter.exclude_item_ids has {len(ids)} ids; at most {MAX_EXCLUDED_ITEMS} are allowed",
-        )
-    rows = {generation.snapshot.item_row(item_id) for item_id in ids}
-    return np.array(sorted(row for row in rows if row is not None), np.int32)
 
 
 def category_rows(category: str, field: str, generation: Generation) -> Int32s | None:

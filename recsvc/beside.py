@@ -6,8 +6,9 @@ import numpy as np
 
 from recdata.snapshot.records import Int32s
 from recsvc import paging, retrieval
-from recsvc.answers import answer_info, category_rows, check_names, language_of
+from recsvc.answers import answer_info, category_rows, language_of
 from recsvc.call import Call
+from recsvc.checks import check_names
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.retrieval import Eligible, score_bytes
 from recsvc.v1.common_pb2 import ItemFilter, RankedItem, SourceType

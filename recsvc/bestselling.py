@@ -8,8 +8,9 @@ import numpy as np
 
 from recdata.snapshot import RankedList, Snapshot
 from recsvc import paging, retrieval
-from recsvc.answers import answer_info, category_rows, check_names, language_of, no_list
+from recsvc.answers import answer_info, category_rows, language_of, no_list
 from recsvc.call import Call
+from recsvc.checks import check_names
 from recsvc.errors import InvalidFieldError, quoted
 from recsvc.filtering import SEPARATOR
 from recsvc.retrieval import Eligible, Segment

@@ -26,6 +26,16 @@ def check_length(field: str, name: str, most_bytes: int = MAX_ID_BYTES) -> None:
         raise InvalidFieldError(field, f"{field} has {length} bytes; at most {most_bytes} are allowed")
 
 
+def check_names(**names: str) -> None:
+    """Checks each name, given by its field, as `check_length` does.
+
+    Raises:
+        InvalidFieldError: one is too long.
+    """
+    for field, name in names.items():
+        check_length(field, name)
+
+
 def check_lengths(field: str, names: Sequence[str]) -> None:
     """Checks each name of a list as `check_length` does.
 

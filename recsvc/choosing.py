@@ -10,8 +10,9 @@ import numpy as np
 from recdata.snapshot import UserView
 from recdata.snapshot.records import MAX_ID_BYTES, Int32s
 from recsvc import retrieval
-from recsvc.answers import check_names, no_list
+from recsvc.answers import no_list
 from recsvc.call import Call
+from recsvc.checks import check_names
 from recsvc.errors import InvalidFieldError, quoted
 from recsvc.filtering import Conditions
 from recsvc.personal import ROTATION_PLACES, Pool, moved_pool, nightly_pool, rotate

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from recsvc import paging, retrieval
-from recsvc.answers import answer_info, check_names, no_list
+from recsvc.answers import answer_info, no_list
 from recsvc.bestselling import KINDS, ordered
 from recsvc.call import Call
+from recsvc.checks import check_names
 from recsvc.choosing import Chosen, Shown, choose, narrower, who
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
+from recsvc.filtering import contains
 from recsvc.personal import Pool
 from recsvc.recommending import results_bytes
 from recsvc.retrieval import Eligible, Segment
@@ -130,7 +132,7 @@ def _again(shopper: Shopper) -> Pool:
     bought = shopper.purchased()
     ranked = np.empty(0, np.int32)
     if shopper.record is not None:
-        ranked = shopper.record.ranked_rows[retrieval.contains(bought, shopper.record.ranked_rows)]
+        ranked = shopper.record.ranked_rows[contains(bought, shopper.record.ranked_rows)]
     days = dict(zip(bought.tolist(), [0] * bought.size, strict=True))
     if shopper.record is not None:
         rows, last = shopper.record.purchased_rows, shopper.record.purchased_days

@@ -15,7 +15,8 @@ import numpy as np
 
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
-from recsvc.retrieval import Eligible, contains, similar, together
+from recsvc.filtering import contains
+from recsvc.retrieval import Eligible, similar, together
 from recsvc.shopper import Shopper, Taste
 from recsvc.v1.common_pb2 import SourceType
 

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from recdata.snapshot import RankedList, Snapshot
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
-from recsvc.filtering import Conditions
+from recsvc.filtering import SEPARATOR, Conditions, contains
 from recsvc.v1.common_pb2 import SourceType
 
-SEPARATOR = " > "
 NO_SCORE = bytes(4)
 #: Seconds that the exact product takes for one item and one factor, and for one item, measured generously.
 SECONDS_A_PRODUCT = 1e-9
@@ -204,14 +203,6 @@ def score_bytes(scores: Float32s) -> list[bytes]:
     """Returns each score as it is sent: four bytes, little-endian float32."""
     made: list[bytes] = scores.astype("<f4").view("V4").tolist()
     return made
-
-
-def contains(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
-    """Returns for each row whether it is in `ascending`, `(len(rows),)` bool."""
-    if not ascending.size:
-        return np.zeros(rows.size, np.bool_)
-    found: NDArray[np.bool_] = ascending.take(ascending.searchsorted(rows), mode="clip") == rows
-    return found
 
 
 def absent(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from recdata.releases import Releases
 from recsvc.catalogue import CatalogueKeeper
-from recsvc.retrieval import Eligible, Picks, Segment, contains, top, widening
+from recsvc.filtering import contains
+from recsvc.retrieval import Eligible, Picks, Segment, top, widening
 from recsvc.v1.common_pb2 import ItemFilter
 from tests.recsvc.tiny import ITEMS, ROWS, Tiny
 
