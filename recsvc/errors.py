@@ -125,6 +125,10 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 )
 
 
+#: What a call may end in without anything being wrong with the server; no line of its log tells it.
+EXPECTED: tuple[type[Exception], ...] = (RequestError, StoppedError, RuleExistsError, RuleNotFoundError)
+
+
 #: The machine-readable reason of an error that is no RequestError; its words are told to the caller.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (StoppedError, "SERVER_STOPPED"),

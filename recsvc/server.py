@@ -21,7 +21,7 @@ from recsvc.call import Call
 from recsvc.cataloguing import create_rule, delete_rule, get_item, list_rules, update_items, update_rule
 from recsvc.config import ServingConfig
 from recsvc.erasing import erase_customer
-from recsvc.errors import MalformedRequestError, RequestError, StoppedError, abort, code_of
+from recsvc.errors import EXPECTED, MalformedRequestError, abort, code_of
 from recsvc.live import LiveHold
 from recsvc.log import log, request_id_of
 from recsvc.metrics import Meter
@@ -275,7 +275,7 @@ class Server:
                     told = MalformedRequestError(request_type.DESCRIPTOR.full_name)
                 code = code_of(told).name
                 counted.failed(code)
-                if not isinstance(told, (RequestError, StoppedError)):
+                if not isinstance(told, EXPECTED):
                     log(
                         logging.ERROR,
                         "call failed",
