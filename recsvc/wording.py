@@ -84,7 +84,7 @@ _WORDS: dict[SourceType.ValueType, tuple[ReasonCode.ValueType, _Texts]] = {
     SourceType.SOURCE_TYPE_SEGMENT: (
         ReasonCode.REASON_CODE_BESTSELLER_IN_SEGMENT,
         {
-            Language.LANGUAGE_ZH: ("同类顾客热销", "{category}畅销"),
+            Language.LANGUAGE_ZH: ("本地本渠道畅销", "{category}畅销"),
             Language.LANGUAGE_EN: ("Bestseller where you shop", "Bestseller in {category}"),
         },
     ),

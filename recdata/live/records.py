@@ -15,7 +15,8 @@ import msgspec
 #: Raised whenever a reader of the old layout would misread the new one.
 LIVE_FORMAT_VERSION = 1
 
-#: How many recent entries are kept of a shopper or session; the oldest go first.
+#: How many recent entries are kept of a shopper or session, and how many purchases before those; the oldest
+#: go first.
 MAX_RECENT = 100
 
 #: As in the input tables and the snapshot.

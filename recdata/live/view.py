@@ -38,7 +38,7 @@ class Person(msgspec.Struct, frozen=True):
 
     Attributes:
         entries: what they did, under the user id or in the session, ascending in time; at most
-            `MAX_RECENT` of each.
+            `MAX_RECENT` of each, and as many purchases before those.
         session_entries: what was done in the session alone, ascending in time.
         erasure_number: 0, or the number of their erasure: a snapshot whose manifest says
             `erasures_applied` < this number must be taken not to know them.

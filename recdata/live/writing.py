@@ -145,7 +145,7 @@ class Batch:
             entries = [*_ENTRIES.decode(content), *added] if content is not None else added
             if len(entries) > 1:
                 entries.sort(key=_time)  # stable: of one time, the one recorded first
-            put(key, _PACK(entries[-MAX_RECENT:]), db=section)
+            put(key, _PACK(_kept(entries)), db=section)
         self._recent = {}
 
     def update_items(self, changes: Mapping[str, ItemChange]) -> None:
@@ -213,6 +213,13 @@ class Batch:
 
 def _no_rule(rule_id: str) -> RuleNotFoundError:
     return RuleNotFoundError(f"no rule {rule_id!r}; list the rules to see which there are")
+
+
+def _kept(entries: list[RecentEntry]) -> list[RecentEntry]:
+    """Returns the latest entries, and as many purchases before them: a page seen must not undo a purchase."""
+    late = max(0, len(entries) - MAX_RECENT)
+    bought = [entry for entry in entries[:late] if entry.event_type == "purchase"]
+    return bought[-MAX_RECENT:] + entries[late:]
 
 
 def _time(entry: RecentEntry) -> int:

@@ -22,11 +22,21 @@ from recsvc.config import ServingConfig
 from recsvc.errors import InvalidFieldError
 from recsvc.live import LiveHold
 from recsvc.personal import RANK_OFFSET, fused
-from recsvc.recommending import rank_items, recommend
+from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.serving import Generation
 from recsvc.shopper import identify, live_from_us
-from recsvc.v1.common_pb2 import DegradationReason, ItemFilter, ReasonView, SourceType
+from recsvc.v1.common_pb2 import (
+    DegradationReason,
+    ItemFilter,
+    Language,
+    RankedItem,
+    ReasonCode,
+    ReasonView,
+    SourceType,
+)
 from recsvc.v1.recommendation_service_pb2 import (
+    BatchRecommendRequest,
+    BatchRecommendResponse,
     ListSimilarItemsRequest,
     ListSimilarItemsResponse,
     RankItemsRequest,
@@ -34,6 +44,7 @@ from recsvc.v1.recommendation_service_pb2 import (
     RecommendRequest,
     RecommendResponse,
 )
+from recsvc.wording import endings, named
 from tests.recsvc.tiny import ROWS, Tiny
 
 SETTINGS = ServingConfig(default_language="en")
@@ -257,3 +268,44 @@ def test_a_list_that_was_begun_can_be_read_on_with_its_snapshot_pinned(shop):
     rest = page(page_token=first.next_page_token, snapshot_id=first.info.snapshot_id)
     assert ids(first) + ids(rest) == ["pear", "bread"]
     assert rest.next_page_token == ""
+
+
+def test_a_purchase_stays_left_out_however_much_is_looked_at_after_it(shop):
+    shop.record("beer", "purchase", user_id="new", at=NOON_US)
+    views = [
+        EventRecord(f"view-{place}", "new", "", "apple", "impression", NOON_US + place, NOON_US)
+        for place in range(1, 251)
+    ]
+    shop.live.store.record(views)
+    assert "beer" not in ids(shop.ask(user_id="new", exclude_purchased=True))
+
+
+def test_every_list_and_full_reasons_show_the_price_of_now(shop):
+    shop.live.store.update_items({"bread": ItemChange(price=7.25, update_time_us=NOON_US)})
+    for view in ReasonView.values():
+        bread = shop.ask(user_id="ann", reason_view=view).results[0]
+        assert (bread.item.item_id, bread.item.price.units, bread.item.price.nanos) == (
+            "bread",
+            7,
+            250_000_000,
+        )
+
+
+def test_each_list_of_a_batch_has_a_token_of_its_own(shop):
+    request = BatchRecommendRequest(requests=[RecommendRequest(user_id="ann")] * 5)
+    batch = shop.call(lambda call: BatchRecommendResponse.FromString(batch_recommend(call, request)))
+    tokens = {entry.response.info.attribution_token for entry in batch.results}
+    assert len(tokens) == 5
+    assert all(0 < len(token) <= 64 for token in tokens)
+
+
+@pytest.mark.parametrize("language", [Language.LANGUAGE_ZH, Language.LANGUAGE_EN])
+def test_every_source_has_words_in_both_languages(language):
+    for category in ("", "Food > Fruit"):
+        made = [RankedItem.FromString(ending) for ending in endings(language, category)]
+        assert [entry.source for entry in made] == SourceType.values()
+        assert all(entry.reason.text and entry.reason.code for entry in made[1:])
+        assert all(entry.reason.text.isascii() == (language == Language.LANGUAGE_EN) for entry in made[1:])
+    leading = ("BECAUSE_YOU_BOUGHT", "BECAUSE_YOU_VIEWED", "SIMILAR_ITEM", "BOUGHT_TOGETHER")
+    for name in leading:
+        assert "{x}" in named(ReasonCode.Value(f"REASON_CODE_{name}"), "{x}", language)
