@@ -176,10 +176,10 @@ class UserView:
         self._buffer = buffer
         self.user_row, self.tier, *self._n = _USER_HEADER.unpack_from(buffer)
 
-    def head(self, count: int) -> tuple[tuple[int, ...], bytes, bytes, bytes]:
+    def head(self, count: int) -> tuple[tuple[int, ...], tuple[bytes, ...], bytes, bytes]:
         """Returns the first of the ranked list, at most `count`: rows, scores, sources, fresh.
 
-        Scores are four bytes each, little-endian float32; sources and fresh (0 or 1) one byte each.
+        A score is four bytes, little-endian float32; sources and fresh (0 or 1) are one byte each.
         """
         buffer, (n_factors, n_purchased, n_ranked, n_interacted) = self._buffer, self._n
         count = min(count, n_ranked)
@@ -189,7 +189,7 @@ class UserView:
         fresh_at = sources_at + n_ranked
         return (
             struct.unpack_from(f"<{count}i", buffer, at),
-            bytes(buffer[scores_at : scores_at + 4 * count]),
+            struct.unpack_from("4s" * count, buffer, scores_at),
             bytes(buffer[sources_at : sources_at + count]),
             bytes(buffer[fresh_at : fresh_at + count]),
         )

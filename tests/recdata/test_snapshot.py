@@ -172,7 +172,7 @@ def test_a_user_record_survives_its_bytes(
     assert again.ranked_fresh.tolist() == [row not in purchased for row in ranked]
     rows, scores, sources, fresh = again.head(4)
     assert list(rows) == ranked[:4]
-    assert scores == record.ranked_scores[:4].tobytes()
+    assert b"".join(scores) == record.ranked_scores[:4].tobytes()
     assert (sources, fresh) == (
         bytes([1] * len(ranked[:4])),
         bytes(row not in purchased for row in ranked[:4]),
