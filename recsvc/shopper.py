@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 
 from recdata.errors import LiveStoreError
@@ -157,6 +158,9 @@ def _recorded(call: Call, view: LiveView, user_id: str, session_id: str) -> Pers
         return view.person(user_id, session_id)
     except LiveStoreError as error:
         call.degrade("LIVE_STORE_UNAVAILABLE", str(error))
+        return NOBODY
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        call.degrade("LIVE_STORE_UNAVAILABLE", f"what the live store has of the shopper is damaged ({error})")
         return NOBODY
 
 
