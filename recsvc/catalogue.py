@@ -101,7 +101,6 @@ class Catalogue:
     Attributes:
         snapshot: the mapped snapshot.
         sellable: `(n_items,)` bool: active and in stock now.
-        may_be_sold: the same, for looking up a few rows as plain numbers.
         active: `(n_items,)` bool: not discontinued.
         price: `(n_items,)` float64 of now, NaN where not known.
         changed: what UpdateItems has set, by row; look rows up, copy it before iterating.
@@ -119,7 +118,6 @@ class Catalogue:
         "catalogue_version",
         "changed",
         "everything",
-        "may_be_sold",
         "order_weights",
         "price",
         "repriced",
@@ -142,7 +140,6 @@ class Catalogue:
     ) -> None:
         self.snapshot = goods.snapshot
         self.sellable = goods.sellable
-        self.may_be_sold = memoryview(goods.sellable)  # type: ignore[arg-type] # numpy arrays are buffers
         self.active = goods.active
         self.price = goods.price
         self.changed: Mapping[int, ItemState] = goods.changed

@@ -138,7 +138,7 @@ def choose(
     plain = rules is None and call.catalogue.order_weights is None and given is None
     if plain and not shopper.moved and not request.HasField("rotation_seed"):
         if shopper.record is not None:
-            _add_nightly(picks, shopper.record, eligible, request, call)
+            _add_nightly(picks, shopper.record, eligible, request)
         if picks.missing:
             _fill(chosen, picks, request, _without_purchases(eligible, request, shopper), category, call)
             _note(chosen, request, category, call)
@@ -152,15 +152,9 @@ def _without_purchases(eligible: Eligible, request: RecommendRequest, shopper: S
     return eligible.but(shopper.purchased()) if request.exclude_purchased else eligible
 
 
-def _add_nightly(
-    picks: Picks, record: UserView, eligible: Eligible, request: RecommendRequest, call: Call
-) -> None:
+def _add_nightly(picks: Picks, record: UserView, eligible: Eligible, request: RecommendRequest) -> None:
     """Adds the shopper's ranked items, in their order."""
     capped = bool(picks.cap or picks.page_cap)
-    if eligible.is_everything(call.catalogue.everything) and not capped:
-        head = record.head(HEAD_PAGES * picks.limit)
-        if _add_head(picks, head, call.catalogue.may_be_sold, fresh_only=request.exclude_purchased):
-            return
     rows = record.ranked_rows
     fresh = record.ranked_fresh if request.exclude_purchased else None
     for end in (HEAD_PAGES * picks.limit, rows.size):
@@ -173,30 +167,9 @@ def _add_nightly(
             break
         if end >= rows.size:
             break
-    picks.add(rows[places], record.ranked_scores[places], record.ranked_sources[places].tolist())
-
-
-def _add_head(
-    picks: Picks,
-    head: tuple[tuple[int, ...], tuple[bytes, ...], bytes, bytes],
-    may_be_sold: memoryview,
-    *,
-    fresh_only: bool,
-) -> bool:
-    """Fills the page from the head of a ranked list; returns whether it did, and adds nothing where not."""
-    rows, scores, sources, fresh = head
-    kept: list[int] = []
-    missing = picks.limit
-    for place, row in enumerate(rows):
-        if may_be_sold[row] and (fresh[place] or not fresh_only):
-            kept.append(place)
-            missing -= 1
-            if not missing:
-                picks.rows = [rows[place] for place in kept]
-                picks.scores = [scores[place] for place in kept]
-                picks.sources = [sources[place] for place in kept]
-                return True
-    return False
+    picks.add(
+        rows.take(places), record.ranked_scores.take(places), record.ranked_sources.take(places).tolist()
+    )
 
 
 def _choose_with_all(

@@ -52,10 +52,6 @@ class Eligible:
     without: tuple[Int32s, ...] = ()
     only: Int32s | None = None
 
-    def is_everything(self, everything: Conditions) -> bool:
-        """Returns whether all that can be sold is eligible; `everything` is the condition of no filter."""
-        return not self.without and self.only is None and self.conditions == (everything,)
-
     def among(self, rows: Int32s) -> NDArray[np.bool_]:
         """Returns for each row whether it is eligible, `(len(rows),)` bool."""
         keep = self.conditions[0].among(rows)

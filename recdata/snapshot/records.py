@@ -163,8 +163,7 @@ class UserRecord(msgspec.Struct, frozen=True):
 class UserView:
     """One shopper as written; an array is a read-only view into the map, made when it is asked for.
 
-    Most calls need the head of the ranked list alone, which they read as plain numbers: for so few of them
-    numpy's own work would be most of the cost. The arrays are those of `UserRecord`, and `ranked_fresh`.
+    The arrays are those of `UserRecord`, and `ranked_fresh`; most calls need the ranked ones alone.
 
     Args:
         buffer: the record's bytes; it must outlive the view and all that it hands out.
@@ -175,24 +174,6 @@ class UserView:
     def __init__(self, buffer: memoryview | bytes) -> None:
         self._buffer = buffer
         self.user_row, self.tier, *self._n = _USER_HEADER.unpack_from(buffer)
-
-    def head(self, count: int) -> tuple[tuple[int, ...], tuple[bytes, ...], bytes, bytes]:
-        """Returns the first of the ranked list, at most `count`: rows, scores, sources, fresh.
-
-        A score is four bytes, little-endian float32; sources and fresh (0 or 1) are one byte each.
-        """
-        buffer, (n_factors, n_purchased, n_ranked, n_interacted) = self._buffer, self._n
-        count = min(count, n_ranked)
-        at = _USER_HEADER.size
-        scores_at = at + 4 * n_ranked
-        sources_at = at + 4 * (2 * (n_ranked + n_purchased + n_interacted) + n_factors)
-        fresh_at = sources_at + n_ranked
-        return (
-            struct.unpack_from(f"<{count}i", buffer, at),
-            struct.unpack_from("4s" * count, buffer, scores_at),
-            bytes(buffer[sources_at : sources_at + count]),
-            bytes(buffer[fresh_at : fresh_at + count]),
-        )
 
     @property
     def ranked_rows(self) -> Int32s:

@@ -170,13 +170,6 @@ def test_a_user_record_survives_its_bytes(
     for name in UserRecord.__struct_fields__[2:]:
         np.testing.assert_array_equal(getattr(again, name), getattr(record, name))
     assert again.ranked_fresh.tolist() == [row not in purchased for row in ranked]
-    rows, scores, sources, fresh = again.head(4)
-    assert list(rows) == ranked[:4]
-    assert b"".join(scores) == record.ranked_scores[:4].tobytes()
-    assert (sources, fresh) == (
-        bytes([1] * len(ranked[:4])),
-        bytes(row not in purchased for row in ranked[:4]),
-    )
 
 
 @given(st.text(max_size=20), st.integers(0, 5))
