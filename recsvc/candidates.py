@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recdata.snapshot import CandidateRecord, Snapshot
-from recsvc.v1.common_pb2 import Language
+from recsvc.v1.common_pb2 import Item, Language
 from recsvc.v1.selection_service_pb2 import Candidate, LifecycleStage, ScoreComponent, SelectionAction
-from recsvc.wire import item_message, money
+from recsvc.wire import money
 
 
 def action_of(name: str) -> SelectionAction.ValueType:
@@ -84,12 +84,20 @@ class CandidateIndex:
         return np.flatnonzero(keep) + 1
 
 
-def candidate_message(record: CandidateRecord, snapshot: Snapshot, language: Language.ValueType) -> Candidate:
-    """Returns one candidate as its message."""
-    currency = snapshot.manifest.currency
+def candidate_message(
+    record: CandidateRecord, item: Item, currency: str, language: Language.ValueType
+) -> Candidate:
+    """Returns one candidate as its message.
+
+    Args:
+        record: the nightly job's.
+        item: with the price of now.
+        currency: ISO 4217 code of the snapshot's amounts.
+        language: of the reasons.
+    """
     return Candidate(
         rank=record.rank,
-        item=item_message(snapshot.item(record.item_row), currency),
+        item=item,
         action=action_of(record.action),
         stage=stage_of(record.stage),
         score=record.score,

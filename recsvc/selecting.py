@@ -51,7 +51,12 @@ def list_candidates(call: Call, request: ListCandidatesRequest) -> bytes:
     records = [generation.snapshot.candidate(rank) for rank in ranks[start:end].tolist()]
     return ListCandidatesResponse(
         results=[
-            candidate_message(record, generation.snapshot, language)
+            candidate_message(
+                record,
+                generation.items.message(record.item_row, prices=call.catalogue.repriced),
+                generation.snapshot.manifest.currency,
+                language,
+            )
             for record in records
             if record is not None
         ],

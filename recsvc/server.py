@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from recdata.errors import ServeError
+from recdata.errors import LiveStoreError, ServeError
 from recsvc.beside import list_bought_together, list_similar_items
 from recsvc.bestselling import list_bestsellers
 from recsvc.call import Call
@@ -30,7 +30,7 @@ from recsvc.ports import address_text, cannot_listen, check_port
 from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.recording import record_events
 from recsvc.selecting import get_forecast, list_candidates
-from recsvc.serving import Serving
+from recsvc.serving import Generation, Serving
 from recsvc.side import SideServices
 from recsvc.snapshots import activate_snapshot, list_snapshots
 from recsvc.state import serving_state
@@ -177,6 +177,8 @@ class Server:
         self.meter = Meter()
         self._tracing = tracing
         self.live = LiveHold(home, max_bytes=config.live_store_mb << 20)
+        self.serving.made = self._lay_day_over
+        self._lay_day_over(self.serving.acquire())
         self._home = home
         self.port = 0
         self._config = config
@@ -239,6 +241,17 @@ class Server:
     def cut(self) -> None:
         """Cuts running calls off, while `stop` waits for them."""
         self.grpc_server.stop(None)
+
+    def _lay_day_over(self, generation: Generation) -> None:
+        """Brings a generation up to the live store, so that no call must read every change of the day."""
+        view = self.live.view()
+        if view is not None:
+            try:
+                generation.keeper.current(view)
+            except LiveStoreError as error:
+                log(logging.ERROR, "live store cannot be read", reason=str(error))
+            finally:
+                self.live.leave(view)
 
     def _handlers(self, service: str, entries: dict[str, tuple[type[Message], Method]]) -> Handlers:
         return {

@@ -101,6 +101,7 @@ class Serving:
         failure: the last snapshot that was refused; None once the published one serves.
         started_at: when this process began to serve.
         worker: which of the server's workers this is, from 0.
+        made: called with a generation before it begins to serve.
         swapped: called with the generation after it began to serve.
 
     Args:
@@ -120,6 +121,7 @@ class Serving:
         self.worker = worker
         self.failure: LoadFailure | None = None
         self.started_at = datetime.now(UTC)
+        self.made: Callable[[Generation], None] = lambda _: None
         self.swapped: Callable[[Generation], None] = lambda _: None
         self._verifier: Verifier | None = None
         if verifies and config.verify_snapshots == "after":
@@ -302,6 +304,7 @@ class Serving:
         snapshot = self.releases.open(snapshot_id, verify=before)
         try:
             generation = Generation(snapshot, self._config)
+            self.made(generation)
         except BaseException:
             snapshot.close()
             raise

@@ -6,6 +6,7 @@ the worker drains and ends as if it had been told to.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -70,6 +71,9 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._stops.put("SIGTERM"))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal is the supervisor's to hear, too
         threading.Thread(target=self._listen, daemon=True, name="supervisor").start()
+        # What is there now stays: the collector need not walk it again and again between calls.
+        gc.collect()
+        gc.freeze()
         self._tell(Ready(serving.acquire().snapshot_id))
         while not (why := self._why_to_stop()):
             self._report()
