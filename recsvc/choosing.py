@@ -200,7 +200,11 @@ def _choose_with_all(
         pool = given
         pool.take(eligible.among(pool.rows).nonzero()[0])
     else:
-        pool = moved_pool(call, shopper, eligible) if shopper.moved else nightly_pool(shopper, eligible)
+        pool = (
+            moved_pool(call, shopper, eligible, limit=picks.limit)
+            if shopper.moved
+            else nightly_pool(shopper, eligible)
+        )
     chosen.pool = pool
     weights = call.catalogue.order_weights
     if weights is not None and not pool.by_count:

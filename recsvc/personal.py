@@ -12,15 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
 from recsvc.filtering import contains
 from recsvc.retrieval import Eligible, similar, together
-from recsvc.shopper import Shopper, Taste
+from recsvc.shopper import MAX_SEEDS, Shopper, Taste
 from recsvc.v1.common_pb2 import SourceType
 
 RANK_OFFSET = 60.0
+SIMILAR = SourceType.SOURCE_TYPE_SIMILAR
+TOGETHER = SourceType.SOURCE_TYPE_BOUGHT_TOGETHER
 #: What all lists of one kind (similar, bought together) that the page at hand leads to weigh together, beside
 #: 1 for the nightly list. Chosen on a validation period before the test period (docs/evaluation.md): as heavy
 #: as the nightly list they cost a known shopper a third of NDCG; for a visitor they are all there is.
@@ -28,6 +31,8 @@ CONTEXT_WEIGHT = 0.25
 VISITOR_CONTEXT_WEIGHT = 1.0
 #: How far, in places, an item may move by rotation.
 ROTATION_PLACES = 8.0
+#: How many pages of the nightly list are fused with other orders; the rest could hardly come up to the page.
+NIGHTLY_PAGES = 5
 #: Seconds that folding in takes at most on a busy machine; a caller with less left gets the nightly list.
 FOLD_IN_SECONDS = 2e-3
 
@@ -88,59 +93,85 @@ def nightly_pool(shopper: Shopper, eligible: Eligible) -> Pool:
     return Pool(record.ranked_rows[places], record.ranked_scores[places], record.ranked_sources[places])
 
 
-def moved_pool(call: Call, shopper: Shopper, eligible: Eligible) -> Pool:
-    """Returns the eligible items after the shopper's last steps: nightly list, vector of now, and context."""
-    nightly = nightly_pool(shopper, eligible)
-    orders: list[tuple[Int32s, float]] = [(nightly.rows, 1.0)]
-    sources = dict(zip(nightly.rows.tolist(), nightly.sources.tolist(), strict=True))
-    because: dict[int, int] = {}
-    snapshot = call.generation.snapshot
-    context = shopper.context_rows[::-1][:10]
-    context_weight = VISITOR_CONTEXT_WEIGHT if not nightly.rows.size else CONTEXT_WEIGHT
-    for seed in context:
-        for neighbours, source in (
-            (together(snapshot, seed)[0], SourceType.SOURCE_TYPE_BOUGHT_TOGETHER),
-            (similar(snapshot, seed)[0], SourceType.SOURCE_TYPE_SIMILAR),
-        ):
-            _lead(neighbours, source, seed, sources, because)
-            kept = neighbours[eligible.among(neighbours)]
-            orders.append((kept, context_weight / len(context)))
-    for seed in shopper.seeds():
-        _lead(similar(snapshot, seed)[0], SourceType.SOURCE_TYPE_SIMILAR, seed, sources, because)
-    rows = np.fromiter(sorted(sources), np.int32, len(sources))
-    rows = rows[eligible.among(rows)]
-    taste = None
-    if shopper.recent and call.affords(FOLD_IN_SECONDS, "taking in the latest events"):
-        taste = shopper.taste(call)
-        if taste is not None:
-            products = snapshot.item_factors[rows] @ taste.folded.vector
-            orders.append((rows[np.argsort(-products, kind="stable")], 1.0))
-    if taste is None and shopper.recent:
-        for seed in shopper.seeds():
-            neighbours = similar(snapshot, seed)[0]
-            orders.append((neighbours[eligible.among(neighbours)], 1.0))
-    scores = fused(rows, orders)
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] > 0]
-    rows = rows[order]
-    codes = np.fromiter((sources[row] for row in rows.tolist()), np.uint8, rows.size)
-    if taste is not None:  # what the vector orders is chosen by taste, unless the page at hand leads to it
-        in_context = {row for row, seed in because.items() if seed in context}
-        plain = codes == SourceType.SOURCE_TYPE_SIMILAR
-        codes[plain & ~np.isin(rows, list(in_context))] = SourceType.SOURCE_TYPE_COLLABORATIVE
-    return Pool(rows, scores[order], codes, because, taste)
-
-
-def fused(rows: Int32s, orders: Sequence[tuple[Int32s, float]]) -> Float32s:
-    """Returns each row's score by reciprocal rank fusion, `(len(rows),)` float32.
+def moved_pool(call: Call, shopper: Shopper, eligible: Eligible, *, limit: int) -> Pool:
+    """Returns the eligible items after the shopper's last steps: nightly list, vector of now, and context.
 
     Args:
-        rows: ascending.
-        orders: item rows best first, all of them in `rows`, and the order's weight.
+        call: what to answer from.
+        shopper: who asks.
+        eligible: who may be in the list.
+        limit: the page's length; so many times as much of the nightly list takes part.
     """
-    scores = np.zeros(rows.size, np.float32)
+    nightly, snapshot = nightly_pool(shopper, eligible), call.generation.snapshot
+    nightly.take(np.arange(min(nightly.rows.size, NIGHTLY_PAGES * limit)))
+    context, seeds = shopper.context_rows[::-1][:MAX_SEEDS], shopper.seeds()
+    # Weakest claim first: the page at hand says more than an earlier step, and orders more than taste.
+    led = [_Led(similar(snapshot, seed)[0], SIMILAR, seed) for seed in reversed(seeds)]
+    about = [_Led(similar(snapshot, seed)[0], SIMILAR, seed) for seed in reversed(context)]
+    about += [_Led(together(snapshot, seed)[0], TOGETHER, seed) for seed in reversed(context)]
+    rows = np.unique(np.concatenate([nightly.rows, *(each.rows for each in (*led, *about))]))
+    keep = eligible.among(rows)
+    sources, because = np.zeros(rows.size, np.uint8), np.full(rows.size, -1, np.int32)
+    at_hand = np.zeros(rows.size, np.bool_)
+    orders: list[tuple[NDArray[np.intp], float]] = []
+    for each in led:
+        places = rows.searchsorted(each.rows)
+        sources[places], because[places] = SIMILAR, each.seed
+    weight = (CONTEXT_WEIGHT if nightly.rows.size else VISITOR_CONTEXT_WEIGHT) / max(1, len(context))
+    for each in about:
+        places = rows.searchsorted(each.rows)
+        sources[places], because[places], at_hand[places] = each.source, each.seed, True
+        orders.append((places[keep[places]], weight))
+    listed = rows.searchsorted(nightly.rows)
+    known = listed[sources[listed] != TOGETHER]
+    sources[known] = nightly.sources[sources[listed] != TOGETHER]
+    orders.append((listed, 1.0))
+    taste = None
+    if shopper.recent:
+        if call.affords(FOLD_IN_SECONDS, "taking in the latest events"):
+            taste = shopper.taste(call)
+        if taste is not None:
+            places = keep.nonzero()[0]
+            products = snapshot.item_factors[rows[places]] @ taste.folded.vector
+            orders.append((places[np.argsort(-products, kind="stable")], 1.0))
+            # What the vector orders is chosen by taste, unless the page at hand leads to it.
+            sources[(sources == SIMILAR) & ~at_hand] = SourceType.SOURCE_TYPE_COLLABORATIVE
+        else:
+            places_of = [rows.searchsorted(each.rows) for each in led]
+            orders += [(places[keep[places]], 1.0) for places in places_of]
+    scores = fused(rows.size, orders)
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] > 0]
+    rows, leading = rows[order], because[order]
+    told = leading >= 0
+    return Pool(
+        rows,
+        scores[order],
+        sources[order],
+        dict(zip(rows[told].tolist(), leading[told].tolist(), strict=True)),
+        taste,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """Items that one item leads to, best first."""
+
+    rows: Int32s
+    source: int
+    seed: int
+
+
+def fused(count: int, orders: Sequence[tuple[NDArray[np.intp], float]]) -> Float32s:
+    """Returns each item's score by reciprocal rank fusion, `(count,)` float32.
+
+    Args:
+        count: how many items there are.
+        orders: places of items, best first, each once, and the order's weight.
+    """
+    scores = np.zeros(count, np.float32)
     for ordered, weight in orders:
-        scores[rows.searchsorted(ordered)] += weight / (RANK_OFFSET + np.arange(1, ordered.size + 1))
+        scores[ordered] += weight / (RANK_OFFSET + np.arange(1, ordered.size + 1))
     return scores
 
 
@@ -149,15 +180,3 @@ def rotate(pool: Pool, seed: int) -> None:
     rng = np.random.default_rng(seed & 0xFFFFFFFFFFFFFFFF)
     count = pool.rows.size
     pool.take(np.argsort(np.arange(count) + ROTATION_PLACES * rng.random(count), kind="stable"))
-
-
-def _lead(
-    neighbours: Int32s, source: int, seed: int, sources: dict[int, int], because: dict[int, int]
-) -> None:
-    """Notes which row leads to which, the first one that does."""
-    for row in neighbours.tolist():
-        if row not in because:
-            because[row] = seed
-            # The page at hand, which comes first, says more than the nightly list; an earlier step does not.
-            if row not in sources or source == SourceType.SOURCE_TYPE_BOUGHT_TOGETHER:
-                sources[row] = source

@@ -88,7 +88,7 @@ class Lines:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
+            env=os.environ | ONE_THREAD | environment | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
         self.pid = self._process.pid
 

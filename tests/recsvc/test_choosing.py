@@ -188,8 +188,8 @@ def test_an_order_of_value_moves_items_within_what_is_eligible(shop):
 
 @given(st.permutations(range(6)), st.permutations(range(6)))
 def test_fused_scores_are_the_sums_of_reciprocal_ranks(first, second):
-    orders = [(np.array(order, np.int32), weight) for order, weight in ((first, 1.0), (second, 0.5))]
-    scores = fused(np.arange(6, dtype=np.int32), orders)
+    orders = [(np.array(order), weight) for order, weight in ((first, 1.0), (second, 0.5))]
+    scores = fused(6, orders)
     for row in range(6):
         by_hand = 1 / (RANK_OFFSET + 1 + first.index(row)) + 0.5 / (RANK_OFFSET + 1 + second.index(row))
         assert math.isclose(scores[row], by_hand, rel_tol=1e-5)
