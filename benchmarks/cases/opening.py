@@ -53,12 +53,12 @@ def opening(size: str, plan: Plan) -> list[Figure]:
         figure(
             "worker_memory",
             size,
-            f"USS of one of 2 workers after {PASSES * REQUESTS // 2:,} calls each",
-            [max(uss for uss, _ in memory[1:])],
+            f"written to by one of 2 workers after {PASSES * REQUESTS // 2:,} calls each",
+            [max(dirty for _, dirty in memory[1:])],
             "MB",
-            written_to=max(dirty for _, dirty in memory[1:]),
+            with_file_pages_of_its_own=max(uss for uss, _ in memory[1:]),
             supervisor=memory[0][0],
-            other_worker=min(uss for uss, _ in memory[1:]),
+            other_worker=min(dirty for _, dirty in memory[1:]),
         ),
     ]
 
