@@ -25,7 +25,7 @@ from tests.recsvc.tiny import Tiny
 STILL = msgspec.structs.replace(CONFIG, poll_seconds=3600.0)  # swaps only when told to
 
 
-def until(condition, *, seconds: float = 10) -> None:
+def until(condition, *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
