@@ -375,9 +375,9 @@ def test_a_worker_that_cannot_start_again_is_tried_again_later(tmp_path):
         current = tmp_path / "snapshots" / "CURRENT"
         current.unlink()
         os.kill(running.pid(0), signal.SIGKILL)
-        until(lambda: len(running.events("worker died")) == 2)
+        until(lambda: len(running.events("worker died")) >= 2)  # a busy machine may see more at once
         assert "no published snapshot" in running.events("worker died")[1]["reason"]
-        assert [line["restart_in_seconds"] for line in running.events("worker died")] == [0.0, 0.5]
+        assert [line["restart_in_seconds"] for line in running.events("worker died")[:2]] == [0.0, 0.5]
         point_at(tmp_path, snapshot_id)
         until(lambda: len(running.events("worker ready")) == 2)
         with running.connected() as stubs:
