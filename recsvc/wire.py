@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
 
 import msgspec
-from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 
 from recdata.snapshot import ItemRecord
@@ -50,11 +48,6 @@ def money(amount: float | None, currency: str) -> Money | None:
     sign = -1 if nanos < 0 else 1
     units, rest = divmod(abs(nanos), NANOS)
     return Money(currency_code=currency, units=sign * units, nanos=sign * rest)
-
-
-def date_message(day: date) -> Date:
-    """Returns a day as its message."""
-    return Date(year=day.year, month=day.month, day=day.day)
 
 
 def item_message(record: ItemRecord, currency: str) -> Item:
