@@ -6,6 +6,7 @@ not touched. Results stand in the order of the tasks, whichever worker made them
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -127,7 +128,8 @@ def _turn(job: _Job[Any, Any], workers: list[_Worker]) -> None:
         if worker.ready and worker.task is None and job.waiting:
             worker.task = job.waiting.popleft()
             worker.deadline = time.monotonic() + job.seconds
-            worker.connection.send(job.tasks[worker.task])
+            with contextlib.suppress(BrokenPipeError):  # it has died; reading from it will tell
+                worker.connection.send(job.tasks[worker.task])
     busy = [worker for worker in workers if worker.task is not None or not worker.ready]
     timeout = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
     told = wait([worker.connection for worker in busy], timeout=timeout)
