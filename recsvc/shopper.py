@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 
 from recdata.errors import LiveStoreError
-from recdata.foldin import FoldedIn, confidence
+from recdata.foldin import FoldedIn, confidence, penalty_of
 from recdata.live import LiveView, Person
 from recdata.live.view import NOBODY
 from recdata.snapshot import Manifest, UserView
@@ -103,7 +102,8 @@ class Shopper:
         factors = snapshot.item_factors
         if not rows.size or not factors.shape[1]:
             return None
-        folded = FoldedIn(snapshot.item_gramian, factors[rows], confidences, penalty=settings.penalty)
+        penalty = penalty_of(confidences, settings)
+        folded = FoldedIn(snapshot.item_gramian, factors[rows], confidences, penalty=penalty)
         return Taste(folded, rows) if folded.vector.any() else None
 
 
@@ -158,9 +158,6 @@ def _recorded(call: Call, view: LiveView, user_id: str, session_id: str) -> Pers
         return view.person(user_id, session_id)
     except LiveStoreError as error:
         call.degrade("LIVE_STORE_UNAVAILABLE", str(error))
-        return NOBODY
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        call.degrade("LIVE_STORE_UNAVAILABLE", f"what the live store has of the shopper is damaged ({error})")
         return NOBODY
 
 

@@ -15,10 +15,11 @@ import msgspec
 
 from recdata.live.exporting import visitor_id
 from recdata.live.records import (
+    Decoder,
     LedgerEntry,
-    RecentEntry,
     microseconds,
     person_digest,
+    recent_entries,
     sequence_key,
     session_key,
     user_key,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:  # the store imports this module
 
 EVENTS, RECENT, SESSIONS = "live/events", "live/recent", "live/sessions"
 
-_ENTRIES = msgspec.msgpack.Decoder(list[RecentEntry])
-
 
 class _Who(msgspec.Struct, frozen=True, array_like=True):
     """The first fields of an EventRecord; the others are passed over."""
@@ -42,7 +41,7 @@ class _Who(msgspec.Struct, frozen=True, array_like=True):
     session_id: str
 
 
-_WHO = msgspec.msgpack.Decoder(_Who)
+_WHO = Decoder(_Who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def _removed(batch: Batch, traces: _Traces, user_id: str, now: datetime) -> Eras
             events += 1
             counters.unexported -= sequence > counters.exported_sequence
     found = batch.transaction.get(user_key(user_id), None, sections["recent"])
-    recent = len(_ENTRIES.decode(found)) if found is not None else 0
+    recent = len(recent_entries(found))
     delete(user_key(user_id), db=sections["recent"])
     sessions = sum(delete(session_key(each), db=sections["recent"]) for each in sorted(traces.sessions))
     counters.erasures += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from recdata.live.records import RecentEntry, sequence_key
+from recdata.live.records import recent_entries, sequence_key
 from recdata.live.writing import Batch
 
 if TYPE_CHECKING:  # the store imports this module
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # the store imports this module
 STEP = 2000
 DAY_US = 86_400_000_000
 
-_ENTRIES = msgspec.msgpack.Decoder(list[RecentEntry])
 
 Key = TypeVar("Key")
 
@@ -79,7 +78,7 @@ def _shorten(batch: Batch, *, keys: Sequence[bytes], before_us: int) -> int:
         content = batch.transaction.get(key, None, section)
         if content is None:
             continue
-        entries = _ENTRIES.decode(content)
+        entries = recent_entries(content)
         kept = [entry for entry in entries if entry.event_time_us >= before_us]
         removed += len(entries) - len(kept)
         if kept:

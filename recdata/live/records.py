@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
 import msgspec
+
+from recdata.errors import LiveStoreUnavailableError
 
 #: Raised whenever a reader of the old layout would misread the new one.
 LIVE_FORMAT_VERSION = 1
@@ -26,6 +29,31 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 
 #: How many changes of items a reader may lag behind and still be told which items they were about.
 MAX_ITEM_LOG = 512
+
+Record = TypeVar("Record")
+
+
+class Decoder(Generic[Record]):
+    """Turns bytes of the live store into records of one type."""
+
+    __slots__ = ("_decode",)
+
+    def __init__(self, record_type: type[Record]) -> None:
+        self._decode = msgspec.msgpack.Decoder(record_type).decode
+
+    def decode(self, content: bytes) -> Record:
+        """Returns a record.
+
+        Raises:
+            LiveStoreUnavailableError: the bytes are no such record.
+        """
+        try:
+            return self._decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise LiveStoreUnavailableError(
+                f"a record of the live store is damaged ({error}); move the folder `live` of the home folder "
+                "away and start again; what was not exported is lost"
+            ) from error
 
 
 class EventRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +155,9 @@ class ExportIntent(msgspec.Struct, frozen=True, array_like=True):
     file_name: str
 
 
+_RECENT = Decoder(list[RecentEntry])
+
+
 class Counters(msgspec.Struct, array_like=True):
     """The small numbers that every reader and writer wants; one entry."""
 
@@ -144,11 +175,33 @@ class Counters(msgspec.Struct, array_like=True):
 
     @classmethod
     def decode(cls, content: bytes | None) -> Counters:
-        """Returns the counters; None, an entry that is not there yet, gives zeros."""
-        return cls(*COUNTERS.unpack(content)) if content else cls()
+        """Returns the counters; None, an entry that is not there yet, gives zeros.
+
+        Raises:
+            LiveStoreUnavailableError: the bytes are no counters.
+        """
+        if not content:
+            return cls()
+        if len(content) != COUNTERS.size:
+            raise LiveStoreUnavailableError(
+                f"the live store's counters have {len(content)} bytes instead of {COUNTERS.size}; move the "
+                "folder `live` of the home folder away and start again; what was not exported is lost"
+            )
+        return cls(*COUNTERS.unpack(content))
 
 
 COUNTERS = struct.Struct("<7q")
+
+
+def recent_entries(content: bytes | None) -> list[RecentEntry]:
+    """Returns what a shopper or a session did lately; nothing where that was never written, or is damaged.
+
+    A writer then begins anew: the events themselves are in the log, and the next one must not be refused.
+    """
+    try:
+        return [] if content is None else _RECENT.decode(content)
+    except LiveStoreUnavailableError:
+        return []
 
 
 def sequence_key(sequence: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,6 +14,7 @@ from recdata.live.environment import COUNTERS_KEY, INTENT_KEY, LiveFile, explain
 from recdata.live.records import (
     COUNTERS,
     MAX_ITEM_LOG,
+    Decoder,
     EventRecord,
     ExportIntent,
     ItemState,
@@ -23,13 +25,13 @@ from recdata.live.records import (
     sequence_key,
 )
 
-_ENTRIES = msgspec.msgpack.Decoder(tuple[RecentEntry, ...])
-_EVENT = msgspec.msgpack.Decoder(EventRecord)
-_ITEM = msgspec.msgpack.Decoder(ItemState)
-_IDS = msgspec.msgpack.Decoder(list[str])
-_RULE = msgspec.msgpack.Decoder(RuleRecord)
-_LEDGER = msgspec.msgpack.Decoder(LedgerEntry)
-_INTENT = msgspec.msgpack.Decoder(ExportIntent)
+_ENTRIES = Decoder(tuple[RecentEntry, ...])
+_EVENT = Decoder(EventRecord)
+_ITEM = Decoder(ItemState)
+_IDS = Decoder(list[str])
+_RULE = Decoder(RuleRecord)
+_LEDGER = Decoder(LedgerEntry)
+_INTENT = Decoder(ExportIntent)
 _NO_COUNTERS = bytes(COUNTERS.size)
 
 
@@ -103,17 +105,17 @@ class LiveView:
             # LMDB keeps what it hands back to it, so that this is no new transaction but a renewed one.
             transaction = self._env.begin(buffers=False)
             content = transaction.get(COUNTERS_KEY, _NO_COUNTERS, self._meta)
-        except lmdb.Error as error:
+            (
+                self.last_sequence,
+                self.exported_sequence,
+                self.unexported,
+                self.catalogue_version,
+                self.rules_version,
+                self.erasures,
+                self.max_bytes,
+            ) = COUNTERS.unpack(content)
+        except (lmdb.Error, struct.error) as error:
             raise explained(self._file.path, error) from error
-        (
-            self.last_sequence,
-            self.exported_sequence,
-            self.unexported,
-            self.catalogue_version,
-            self.rules_version,
-            self.erasures,
-            self.max_bytes,
-        ) = COUNTERS.unpack(content)
         self._transaction, self._depth = transaction, 1
         return self
 

@@ -16,12 +16,14 @@ from recdata.live.records import (
     MAX_ITEM_LOG,
     MAX_RECENT,
     Counters,
+    Decoder,
     EventRecord,
     ItemChange,
     ItemState,
     RecentEntry,
     RuleRecord,
     event_key,
+    recent_entries,
     sequence_key,
     session_key,
     user_key,
@@ -31,8 +33,7 @@ from recdata.live.view import used_bytes
 Expect = Literal["new", "known", "any"]
 
 _PACK = msgspec.msgpack.Encoder().encode
-_ENTRIES = msgspec.msgpack.Decoder(list[RecentEntry])
-_ITEM = msgspec.msgpack.Decoder(ItemState)
+_ITEM = Decoder(ItemState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Batch:
         put, get, section = self.transaction.put, self.transaction.get, self.sections["recent"]
         for key, added in self._recent.items():
             content = get(key, None, section)
-            entries = [*_ENTRIES.decode(content), *added] if content is not None else added
+            entries = [*recent_entries(content), *added]
             if len(entries) > 1:
                 entries.sort(key=_time)  # stable: of one time, the one recorded first
             put(key, _PACK(_kept(entries)), db=section)

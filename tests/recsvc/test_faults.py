@@ -13,11 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import lmdb
-import pytest
 
 from recdata.live import LiveStore
-from recdata.live.records import user_key
 from recsvc.v1.bestseller_service_pb2 import ListBestsellersRequest
 from recsvc.v1.catalog_service_pb2 import (
     CreateRuleRequest,
@@ -385,20 +382,3 @@ def test_a_live_store_cut_off_under_the_workers_is_told_and_they_answer_on(tmp_p
                 )
                 answers(stubs)
     assert len(stored(tmp_path)) == 500
-
-
-@pytest.mark.parametrize("damage", [b"", b"\xc1", b"\x91\x93\xa1\xff\xa4view\x01"])
-def test_a_shopper_whose_record_is_damaged_is_answered_without_it(tmp_path, start, damage):
-    Tiny().publish(tmp_path)
-    with LiveStore.open(tmp_path, max_bytes=1 << 20):
-        pass
-    file = str(tmp_path / "live" / "live.lmdb")
-    with lmdb.open(file, subdir=False, max_dbs=20, map_size=1 << 24) as env:
-        recent = env.open_db(b"recent")
-        with env.begin(write=True, db=recent) as transaction:
-            transaction.put(user_key("ann"), damage)
-    with without_retries(start(tmp_path).address) as stubs:
-        answer = stubs.recommendations.Recommend(RecommendRequest(user_id="ann"))
-        assert len(answer.results) == 5
-        assert [each.reason for each in answer.info.degradations] == [UNAVAILABLE]
-        assert stubs.recommendations.Recommend(RecommendRequest(user_id="cold")).results
