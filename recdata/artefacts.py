@@ -143,18 +143,40 @@ SELECTION = {
     "reasons_en": pl.String,
 }
 
-#: One measure a row. model: bestsellers, own_frequency, als, served, or served+ORDER of another order (of the
-#: whole only, beside revenue_captured, whose unit is the currency's). target: all or never_bought.
-#: segment: all, "activity:LEVEL" or "popularity:LEVEL". low and high bound the bootstrap interval, null
-#: where there is none.
+#: One measure a row. period: first day of the test period. model: bestsellers, own_frequency, als, served,
+#: served+ORDER of another order, or history (what the shoppers had bought themselves). target: all or
+#: never_bought. segment: all, known (all customers known at the origin), "activity:LEVEL",
+#: "popularity:LEVEL", "channel:NAME", "region:NAME" or "customers.ATTRIBUTE:VALUE". k: length of the list.
+#: revenue_captured is in the currency of the tables. low and high bound the bootstrap interval, null where
+#: there is none.
 EVALUATION = {
+    "period": pl.Date,
     "model": pl.String,
     "target": pl.String,
     "segment": pl.String,
     "metric": pl.String,
+    "k": pl.Int32,
     "value": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
+    "n_users": pl.Int64,
+}
+
+#: One model's mean against another's, over the shoppers who count for both: the difference and the ratio,
+#: each with its interval, and the two-sided p-value of no difference. Null where a ratio has no meaning.
+EVALUATION_PAIRS = {
+    "period": pl.Date,
+    "target": pl.String,
+    "metric": pl.String,
+    "model": pl.String,
+    "against": pl.String,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "ratio": pl.Float64,
+    "ratio_low": pl.Float64,
+    "ratio_high": pl.Float64,
+    "p_value": pl.Float64,
     "n_users": pl.Int64,
 }
 
@@ -170,6 +192,7 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "forecast_totals": FORECAST_TOTALS,
     "selection": SELECTION,
     "evaluation": EVALUATION,
+    "evaluation_pairs": EVALUATION_PAIRS,
 }
 
 

@@ -12,7 +12,7 @@ from recdata.cli import Door, pass_door
 from recdata.runs import RunFolder, StageRecord
 from selection.summary import print_backtest
 from training.demo import run_demo
-from training.evaluate import print_evaluation
+from training.evaluate.commands import evaluate, show_evaluation
 from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
 
@@ -38,18 +38,6 @@ def train(door: Door, as_of: datetime | None) -> None:
 @click.command()
 @_as_of
 @pass_door
-def evaluate(door: Door, as_of: datetime | None) -> None:
-    """Judge what is served against plain rules.
-
-    The last weeks of the data are held out; every shopper who bought in them counts, and every item.
-    """
-    run, _ = _execute(door, as_of, "evaluate")
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
-
-
-@click.command()
-@_as_of
-@pass_door
 def publish(door: Door, as_of: datetime | None) -> None:
     """Write the run's snapshot, check it, and let it serve."""
     run, records = _execute(door, as_of, "publish")
@@ -67,7 +55,7 @@ def nightly(door: Door, as_of: datetime | None) -> None:
     config = NightlyConfig.load(door.config)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     records = execute(run, nightly_stages(config))
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
+    show_evaluation(door, run, config)
     print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
     print_run(door.out, run, records)
 

@@ -20,7 +20,7 @@ from recdata.importing import import_tables
 from recdata.memory import PeakMemory
 from recdata.runs import RunFolder, StageRecord
 from selection.summary import print_backtest
-from training.evaluate import print_evaluation
+from training.evaluate.commands import show_evaluation
 from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run
 
@@ -42,7 +42,7 @@ def run_demo(door: Door) -> None:
         imported = before
     run.keep(imported)
     records = execute(run, nightly_stages(config))
-    print_evaluation(door.out, pl.read_parquet(run.resolve("evaluation.parquet"), glob=False))
+    show_evaluation(door, run, config)
     print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
     _call_as_a_client(door, run)
     print_run(door.out, run, [imported, *records])

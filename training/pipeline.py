@@ -19,7 +19,7 @@ from training.als import als_stage
 from training.baskets import baskets_stage
 from training.config import TrainingConfig
 from training.erasures import keep_ledger
-from training.evaluate import evaluate_stage
+from training.evaluate import evaluate_stages
 from training.forecast import forecast_stage
 from training.popularity import popularity_stage
 from training.prepare import default_as_of, prepare_stage
@@ -57,7 +57,7 @@ def nightly_stages(config: NightlyConfig) -> list[Stage]:
         popularity_stage(training.popularity),
         ranking_stage(training.interactions, training.als, training.ranking),
         forecast_stage(training.forecast),
-        evaluate_stage(training.interactions, training.als, training.ranking, training.evaluate),
+        *evaluate_stages(training.interactions, training.als, training.ranking, training.evaluate),
         select_stage(selection, data),
         backtest_stage(selection),
         report_stage(selection, data),

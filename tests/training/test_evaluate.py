@@ -11,14 +11,27 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import BEHAVIOUR, EVALUATION, ITEMS, PURCHASES, USERS, write_artefact
+from recdata.artefacts import (
+    BEHAVIOUR,
+    EVALUATION,
+    EVALUATION_PAIRS,
+    ITEMS,
+    PURCHASES,
+    USERS,
+    write_artefact,
+)
 from recdata.errors import RunError
 from recdata.runs import RunFolder
+from recdata.tables import TABLES
 from training.als import AlsConfig
-from training.evaluate import EvaluateConfig, evaluate_stage, print_evaluation
-from training.evaluate.metrics import METRICS
-from training.evaluate.orders import Goods, goods_before, judge_orders, reordered
-from training.evaluate.protocol import Outcome, activity_segments, evaluate, popularity_segments
+from training.evaluate import EvaluateConfig, evaluate_stages, print_evaluation, read_headline
+from training.evaluate.bootstrap import compare
+from training.evaluate.everyone import known_customers
+from training.evaluate.judging import SEGMENT_METRICS
+from training.evaluate.metrics import CURVE_METRICS, METRICS
+from training.evaluate.orders import Goods, goods_before, order_values, reordered
+from training.evaluate.protocol import Outcome, Recipe, Shop, evaluate
+from training.evaluate.results import read_evaluation
 from training.evaluate.rivals import MODELS, TARGETS, fill_up, first_allowed
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance, split_for
 from training.interactions import InteractionsConfig
@@ -32,7 +45,9 @@ NEWCOMER = 30  # buys in the test period only
 INTERACTIONS = InteractionsConfig(min_item_users=1)
 ALS = AlsConfig(factors=4, iterations=4)
 RANKING = RankingConfig(candidates_per_user=10)
-CONFIG = EvaluateConfig(k=3, resamples=50)
+RECIPE = Recipe(INTERACTIONS, ALS, RANKING)
+CONFIG = EvaluateConfig(k=3, curve_k=5, resamples=50)
+CUSTOMERS = pl.DataFrame(schema=TABLES["customers"].schema)
 
 
 def shop(*, first_age: int = 126) -> pl.DataFrame:
@@ -48,18 +63,28 @@ def shop(*, first_age: int = 126) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=PURCHASES, orient="row").sort("day", "user_row", "item_row")
 
 
-def judged(purchases: pl.DataFrame, config: EvaluateConfig = CONFIG) -> Outcome:
-    return evaluate(
+def users_of(purchases: pl.DataFrame) -> pl.DataFrame:
+    first = dict(purchases.group_by("user_row").agg(pl.col("day").min()).iter_rows())
+    rows = [(row, f"u{row:02}", "", first.get(row), first.get(row), 1) for row in range(N_USERS)]
+    return pl.DataFrame(rows, schema=USERS, orient="row")
+
+
+def items_on_sale(launched: date = date(2024, 1, 1)) -> pl.DataFrame:
+    rows = [
+        (row, f"i{row:02}", "T", "A", "", 1.0, None, launched, "active", None, "{}") for row in range(N_ITEMS)
+    ]
+    return pl.DataFrame(rows, schema=ITEMS, orient="row")
+
+
+def judged(purchases: pl.DataFrame, config: EvaluateConfig = CONFIG, *, back: int = 0) -> Outcome:
+    shop = Shop(
         purchases.lazy(),
         pl.LazyFrame(schema=BEHAVIOUR),
-        N_USERS,
-        CATEGORIES,
-        split=split_for(config, as_of=AS_OF),
-        interactions=INTERACTIONS,
-        als=ALS,
-        ranking=RANKING,
-        config=config,
+        users_of(purchases),
+        items_on_sale(),
+        CUSTOMERS.lazy(),
     )
+    return evaluate(shop, RECIPE, split=split_for(config, as_of=AS_OF, back=back), config=config)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +93,9 @@ def outcome() -> Outcome:
 
 
 def value(outcome: Outcome, model: str, metric: str, *, target: str = "all", segment: str = "all") -> float:
-    found = outcome.frame.filter(model=model, metric=metric, target=target, segment=segment)
+    found = outcome.frame.filter(
+        model=model, metric=metric, target=target, segment=segment, k=CONFIG.k, period=START
+    )
     return float(found["value"].item())
 
 
@@ -113,7 +140,7 @@ def test_what_is_served_holds_the_weekly_items_and_falls_back_for_the_newcomer(o
 
 
 def test_own_frequency_cannot_find_what_was_never_bought(outcome: Outcome) -> None:
-    for metric in METRICS:
+    for metric in set(METRICS) - {"revenue_bought"}:
         assert value(outcome, "own_frequency", metric, target="never_bought") == 0.0
 
 
@@ -124,17 +151,90 @@ def test_for_items_never_bought_no_model_is_charged_with_what_was_bought(outcome
 
 
 def test_every_measure_is_there_for_every_model_and_target_by_segment(outcome: Outcome) -> None:
-    segments = ("all", "activity:none", "activity:low", "popularity:head", "popularity:tail")
-    wanted = itertools.product(MODELS, TARGETS, segments, (*METRICS, "catalogue_coverage"))
-    assert set(wanted) <= set(outcome.frame.select("model", "target", "segment", "metric").rows())
+    segments = ("activity:none", "activity:low", "popularity:head", "popularity:tail")
+    wanted = set(itertools.product(MODELS, TARGETS, ("all",), (*METRICS, "catalogue_coverage")))
+    wanted |= set(itertools.product(MODELS, TARGETS, segments, SEGMENT_METRICS))
+    assert wanted <= set(outcome.frame.select("model", "target", "segment", "metric").rows())
 
 
-def test_intervals_hold_their_value_and_quotients_are_against_bestsellers(outcome: Outcome) -> None:
+def test_curves_go_on_to_their_length_and_never_fall_with_it(outcome: Outcome) -> None:
+    for model, metric in itertools.product(MODELS, CURVE_METRICS):
+        curve = outcome.frame.filter(model=model, metric=metric, target="all", segment="all").sort("k")
+        assert curve["k"].to_list() == [1, 2, 3, 4, 5]
+        assert metric == "ndcg" or (curve["value"].diff().drop_nulls() >= 0).all()
+
+
+def test_intervals_hold_their_value(outcome: Outcome) -> None:
     with_interval = outcome.frame.filter(pl.col("low").is_not_null() & (pl.col("segment") == "all"))
+    assert with_interval.height > 50
     assert (with_interval["low"] <= with_interval["value"] + 1e-9).all()
     assert (with_interval["high"] >= with_interval["value"] - 1e-9).all()
-    quotient = value(outcome, "served", "ndcg") / value(outcome, "bestsellers", "ndcg")
-    assert value(outcome, "served", "ndcg_vs_bestsellers") == pytest.approx(quotient)
+
+
+def test_any_two_models_are_compared_and_the_quotient_is_that_of_their_means(outcome: Outcome) -> None:
+    found = outcome.pairs.filter(target="all", metric="ndcg")
+    assert set(itertools.permutations(MODELS, 2)) <= set(found.select("model", "against").rows())
+    row = found.row(
+        by_predicate=(pl.col("model") == "served") & (pl.col("against") == "bestsellers"), named=True
+    )
+    served, best = (value(outcome, model, "ndcg") for model in ("served", "bestsellers"))
+    assert row["ratio"] == pytest.approx(served / best)
+    assert row["difference"] == pytest.approx(served - best)
+    other = found.row(
+        by_predicate=(pl.col("model") == "bestsellers") & (pl.col("against") == "served"), named=True
+    )
+    assert (other["difference"], other["low"]) == pytest.approx((-row["difference"], -row["high"]))
+
+
+def test_two_recipes_are_compared_by_the_values_of_the_same_shoppers(outcome: Outcome) -> None:
+    worse = judged(shop(), EvaluateConfig(k=1, curve_k=1, resamples=50))
+    assert np.array_equal(outcome.shoppers, worse.shoppers)
+    at = ("served", "all", "all", "recall")
+    found = compare(
+        outcome.values[at][:, None],
+        worse.values[at][:, None],
+        resamples=200,
+        confidence=0.95,
+        rng=np.random.default_rng(1),
+    )[0]
+    assert found.low > 0.1  # three places find more than one does
+
+
+def test_everyone_known_before_the_test_has_a_full_list_and_the_newcomer_is_not_of_them(
+    outcome: Outcome,
+) -> None:
+    for metric in ("user_coverage", "non_empty", "full_list"):
+        assert value(outcome, "served", metric, segment="known") == 1.0
+    assert outcome.frame.filter(segment="known")["n_users"].unique().to_list() == [30]
+    # 30 items are bought weekly, each by two; lists of three name them all
+    assert value(outcome, "served", "catalogue_coverage", segment="known") == 1.0
+
+
+def test_a_customer_is_known_from_the_first_event_or_from_joining() -> None:
+    users = pl.DataFrame(
+        [(row, f"u{row}", "", day, day, 0) for row, day in enumerate([START, date(2024, 1, 1), None, None])],
+        schema=USERS,
+        orient="row",
+    )
+    customers = CUSTOMERS.clear(4).with_columns(
+        user_id=pl.Series(["u0", "u1", "u2", "u3"]),
+        joined_at=pl.Series(["2024-02-01", None, "2024-06-01", None]).str.to_datetime(time_zone="UTC"),
+    )
+    assert known_customers(users, customers.lazy(), START).tolist() == [0, 1]
+
+
+def test_an_earlier_period_knows_nothing_of_the_later_one() -> None:
+    config = EvaluateConfig(k=3, curve_k=3, resamples=20, test_days=14)
+    earlier = judged(shop(), config, back=1)
+    other = judged(
+        shop().with_columns(
+            item_row=pl.when(pl.col("day") < AS_OF - timedelta(days=14)).then("item_row").otherwise(29)
+        ),
+        config,
+        back=1,
+    )
+    assert earlier.frame.equals(other.frame)
+    assert set(earlier.frame["period"]) == {AS_OF - timedelta(days=28)}
 
 
 def test_no_model_learns_from_the_test_period(outcome: Outcome) -> None:
@@ -152,21 +252,6 @@ def test_data_without_a_past_has_nothing_to_judge_and_says_why() -> None:
     assert alone.reason == f"no purchases before {START}"
 
 
-def test_thirds_of_activity_keep_equal_shoppers_together() -> None:
-    segments = activity_segments(np.array([0, 1, 1, 2, 3, 8, 9]))
-    assert segments["activity:none"].tolist() == [True] + [False] * 6
-    assert segments["activity:low"].tolist() == [False, True, True, False, False, False, False]
-    assert segments["activity:middle"].tolist() == [False, False, False, True, True, False, False]
-    assert segments["activity:high"].tolist() == [False] * 5 + [True, True]
-
-
-def test_head_torso_and_tail_share_the_buyers_and_the_unsold_are_tail() -> None:
-    segments = popularity_segments(np.array([3, 0, 30, 10, 10, 10, 27]))
-    assert np.flatnonzero(segments["popularity:head"]).tolist() == [2]
-    assert np.flatnonzero(segments["popularity:torso"]).tolist() == [3, 6]
-    assert np.flatnonzero(segments["popularity:tail"]).tolist() == [0, 1, 4, 5]
-
-
 def test_left_out_items_are_passed_over_and_short_lists_filled_without_repeats() -> None:
     lists = np.array([[4, 2, 9, -1], [1, 3, 5, 7]], np.int32)
     left_out = np.array([0 * 10 + 2, 1 * 10 + 1, 1 * 10 + 5])
@@ -176,49 +261,67 @@ def test_left_out_items_are_passed_over_and_short_lists_filled_without_repeats()
     assert filled.tolist() == [[4, 9, 6], [3, 7, -1]]
 
 
-def stage_run(tmp_path: Path, purchases: pl.DataFrame) -> RunFolder:
+def stage_run(tmp_path: Path, purchases: pl.DataFrame, config: EvaluateConfig = CONFIG) -> RunFolder:
     run = RunFolder(tmp_path, "r1", AS_OF, Console(file=StringIO()))
     run.path.mkdir(parents=True)
-    users = [(row, f"u{row:02}", "", AS_OF, AS_OF, 1) for row in range(N_USERS)]
-    items = [
-        (row, f"i{row:02}", "T", "A", "", 1.0, None, None, "active", None, "{}") for row in range(N_ITEMS)
-    ]
     for name, frame in (
-        ("users", pl.DataFrame(users, schema=USERS, orient="row")),
-        ("items", pl.DataFrame(items, schema=ITEMS, orient="row")),
+        ("users", users_of(purchases)),
+        ("items", items_on_sale()),
         ("purchases", purchases),
         ("behaviour", pl.DataFrame(schema=BEHAVIOUR)),
     ):
         write_artefact(frame, run.path / f"{name}.parquet", name)
-    run.execute([evaluate_stage(INTERACTIONS, ALS, RANKING, CONFIG)])
+    run.execute(evaluate_stages(INTERACTIONS, ALS, RANKING, config))
     return run
 
 
-def printed(run: RunFolder, width: int = 200) -> str:
+def printed(run: RunFolder, width: int = 200, *, periods: int = 1) -> str:
     out = StringIO()
-    console = Console(file=out, width=width)
-    print_evaluation(console, pl.read_parquet(run.path / "evaluation.parquet"))
+    print_evaluation(Console(file=out, width=width), read_evaluation(run, periods), currency="CNY")
     return out.getvalue()
 
 
 def test_the_stage_leaves_a_table_that_prints_and_figures_for_the_snapshot(tmp_path: Path) -> None:
     run = stage_run(tmp_path, shop())
-    headline = msgspec.json.decode((run.path / "evaluation.json").read_bytes())
-    assert headline["metrics"]["all.served.user_coverage"] == pytest.approx(30 / 31, abs=1e-6)
-    assert (headline["test_start"], headline["users"]) == ("2024-05-04", 31)
+    headline = read_headline(run.path / "evaluation.json")
+    assert headline.figure("user_coverage") == pytest.approx(30 / 31, abs=1e-6)
+    assert headline.figure("user_coverage", target="known") == 1.0
+    ratio = headline.figure("ndcg", model="served") / headline.figure("ndcg", model="own_frequency")
+    assert headline.figure("ndcg_vs_own_frequency") == pytest.approx(ratio, rel=1e-4)
+    assert (headline.test_start, headline.users, headline.k) == (date(2024, 5, 4), 31, 3)
     text = printed(run)
     for words in (
         "ndcg, × bestsellers",
-        "own frequency",
+        "ndcg, × own frequency",
+        "revenue captured, CNY",
+        "miscalibration",
         "items never bought before, 31 shoppers",
         "activity:none",
+        "of 30 customers known at the origin 100.0% have a list of their own",
     ):
         assert words in text
+    spent = shop().filter(pl.col("day") >= START)["revenue"].sum()
+    assert f"of ¥{spent:,.0f} that 31 shoppers spent" in text
+
+
+def test_more_periods_leave_the_first_as_it_was_and_print_their_mean(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(CONFIG, test_days=14)
+    run = stage_run(tmp_path, shop(), config)
+    before = (run.path / "stages" / "evaluate.json").read_bytes()
+    run.execute(evaluate_stages(INTERACTIONS, ALS, RANKING, msgspec.structs.replace(config, periods=2)))
+    assert (run.path / "stages" / "evaluate.json").read_bytes() == before
+    found = read_evaluation(run, 2)
+    days = [headline.test_start for headline in found.headlines]
+    assert days == [AS_OF - timedelta(days=14), AS_OF - timedelta(days=28)]
+    mean = sum(found.cell("served", "ndcg", period=day).value for day in days) / 2
+    line = next(line for line in printed(run, periods=2).splitlines() if line.strip().startswith("mean  "))
+    assert f"{mean:.3f}" in line
 
 
 def test_tables_of_80_and_of_120_columns_cut_no_interval_off(tmp_path: Path) -> None:
     run = stage_run(tmp_path, shop())
     wide = printed(run).count("–")
+    assert wide > 100
     for width in (80, 120):
         text = printed(run, width)
         assert "…" not in text
@@ -250,26 +353,25 @@ def test_an_order_by_value_captures_the_dearer_of_two_equal_chances() -> None:
     rows, scores = np.tile(np.arange(4, dtype=np.int32), (5, 1)), np.full((5, 4), 0.5, np.float32)
     keys = np.sort(np.concatenate([np.arange(5) * 4, np.arange(5) * 4 + 3]))
     relevant = Relevance(keys, np.tile([1.0, 9.0], 5), 5, 4)
-    frame = judge_orders(
+    found = order_values(
         (rows, scores),
         np.full((5, 2), -1, np.int32),
         relevant,
         Goods(np.array([1.0, 1.0, 9.0, 9.0]), np.ones(4, np.float32)),
         catalogue=np.arange(4),
-        config=EvaluateConfig(k=2, resamples=20),
+        k=2,
     )
-    found = {
-        (model, metric): value for model, metric, value in frame.select("model", "metric", "value").rows()
-    }
-    assert found["served", "revenue_captured"] == pytest.approx(1.0)
-    assert found["served+value 0.5", "revenue_captured"] == pytest.approx(9.0)
-    assert found["served+value 0.5", "revenue_captured_vs_served"] == pytest.approx(9.0)
-    assert found["served+value 0.5", "ndcg_vs_served"] < 1  # the hit stands second now
-    assert found["served+demand 0.5", "ndcg_vs_served"] == pytest.approx(1.0)
+    assert found["served+value 0.5", "revenue_captured"].tolist() == [9.0] * 5
+    assert found["served+demand 0.5", "revenue_captured"].tolist() == [1.0] * 5
+    second = (1 / np.log2(3)) / (1 + 1 / np.log2(3))  # the hit stands second now
+    assert found["served+value 0.5", "ndcg"] == pytest.approx(np.full(5, second))
+    assert found["served+demand 0.5", "ndcg"] == pytest.approx(np.full(5, 1 / (1 + 1 / np.log2(3))))
 
 
 def test_one_day_of_data_leaves_an_empty_table_that_says_so(tmp_path: Path) -> None:
     run = stage_run(tmp_path, shop(first_age=7))
-    assert pl.read_parquet_schema(run.path / "evaluation.parquet") == {n: k() for n, k in EVALUATION.items()}
-    assert msgspec.json.decode((run.path / "evaluation.json").read_bytes())["reason"]
+    for name, schema in (("evaluation", EVALUATION), ("evaluation_pairs", EVALUATION_PAIRS)):
+        found = pl.read_parquet_schema(run.path / f"{name}.parquet")
+        assert found == {column: kind() for column, kind in schema.items()}
+    assert read_headline(run.path / "evaluation.json").reason
     assert "nothing to judge" in printed(run)

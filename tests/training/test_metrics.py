@@ -6,7 +6,7 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.evaluate.metrics import bootstrap_means, catalogue_coverage, interval, user_metrics
+from training.evaluate.metrics import CURVE_METRICS, catalogue_coverage, metric_curves, user_metrics
 from training.evaluate.split import Relevance
 
 N_ITEMS = 30
@@ -32,6 +32,7 @@ def test_every_measure_of_one_list_is_what_a_hand_computes() -> None:
     assert measured["ndcg"] == pytest.approx([gained / ideal])
     assert measured["hit_rate"] == [1.0]
     assert measured["value_captured"] == pytest.approx([8 / 10])
+    assert (measured["revenue_captured"], measured["revenue_bought"]) == ([8.0], [10.0])
     assert measured["user_coverage"] == [1.0]
 
 
@@ -43,6 +44,7 @@ def test_a_perfect_list_has_an_ndcg_of_one_also_when_more_was_bought_than_it_hol
 
 def test_an_empty_list_scores_nothing_and_covers_nobody() -> None:
     measured = user_metrics(np.full((1, 3), -1, np.int32), relevance([{0: 1.0}]))
+    assert measured.pop("revenue_bought") == [1.0]
     assert all(values[0] == 0.0 for values in measured.values())
 
 
@@ -99,39 +101,25 @@ def test_catalogue_coverage_counts_distinct_items_of_the_catalogue() -> None:
     assert catalogue_coverage(np.array([[1]], np.int32), np.empty(0, np.int64)) == 0.0
 
 
-def test_resampled_means_lie_around_the_mean_as_theory_says() -> None:
-    values = np.random.default_rng(5).normal(3.0, 2.0, (400, 1))
-    samples = bootstrap_means(values, resamples=2000, rng=np.random.default_rng(1))
-    assert samples.mean() == pytest.approx(values.mean(), abs=0.02)
-    assert samples.std() == pytest.approx(values.std() / np.sqrt(400), rel=0.1)
-    low, high = interval(samples, confidence=0.95)
-    assert high[0] - low[0] == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
-
-
-def test_two_columns_see_the_same_draws() -> None:
-    values = np.random.default_rng(5).random((50, 1))
-    samples = bootstrap_means(np.hstack([values, values + 1.0]), resamples=100, rng=np.random.default_rng(1))
-    assert samples[:, 1] - samples[:, 0] == pytest.approx(np.ones(100))
-
-
-def test_the_same_seed_gives_the_same_interval_however_the_work_is_cut(
-    monkeypatch: pytest.MonkeyPatch,
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(items, unique=True, max_size=6), st.dictionaries(items, st.floats(0, 9), max_size=8)
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_curve_at_k_is_the_mean_of_lists_cut_there(
+    shoppers: list[tuple[list[int], dict[int, float]]],
 ) -> None:
-    values = np.random.default_rng(5).random((20, 2))
-    whole = bootstrap_means(values, resamples=50, rng=np.random.default_rng(1))
-    monkeypatch.setattr("training.evaluate.metrics.RESAMPLE_CELLS", 60)
-    assert bootstrap_means(values, resamples=50, rng=np.random.default_rng(1)) == pytest.approx(whole)
-
-
-def test_who_does_not_count_for_a_column_does_not_move_its_mean() -> None:
-    values = np.array([[1.0], [np.nan], [1.0], [np.nan]])
-    samples = bootstrap_means(values, resamples=200, rng=np.random.default_rng(0))
-    assert set(samples[np.isfinite(samples)]) == {1.0}
-    low, high = interval(samples, confidence=0.9)
-    assert (low[0], high[0]) == (1.0, 1.0)
-
-
-def test_a_column_that_nobody_counts_for_has_no_interval() -> None:
-    samples = bootstrap_means(np.full((3, 1), np.nan), resamples=10, rng=np.random.default_rng(0))
-    low, high = interval(samples, confidence=0.9)
-    assert np.isnan([low[0], high[0]]).all()
+    lists = np.array([shown + [-1] * (6 - len(shown)) for shown, _ in shoppers], np.int32)
+    relevant = relevance([bought for _, bought in shoppers])
+    curves = metric_curves(lists, relevant)
+    for k in range(1, 7):
+        cut = user_metrics(lists[:, :k], relevant)
+        for metric in CURVE_METRICS:
+            judged = cut[metric][np.isfinite(cut[metric])]
+            expected = judged.mean() if judged.size else np.nan
+            assert curves[metric][k - 1] == pytest.approx(expected, nan_ok=True), metric

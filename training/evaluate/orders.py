@@ -9,12 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import EVALUATION
 from recdata.ordering import OrderConfig, order_weights
 from recdata.sums import group_sums
 from training.blocks import NO_ITEM
-from training.evaluate.config import EvaluateConfig
-from training.evaluate.metrics import bootstrap_means, interval, user_metrics
+from training.evaluate.metrics import Floats, user_metrics
 from training.evaluate.rivals import fill_up, first_allowed, holds_any
 from training.evaluate.split import Relevance
 
@@ -76,19 +74,16 @@ def reordered(rows: Lists, scores: NDArray[np.float32], weights: NDArray[np.floa
     return np.take_along_axis(rows, np.lexsort((rows, -weighted), axis=1), axis=1)
 
 
-def judge_orders(
+def order_values(
     ranked: tuple[Lists, NDArray[np.float32]],
     bestsellers: Lists,
     relevant: Relevance,
     goods: Goods,
     *,
     catalogue: NDArray[np.int64],
-    config: EvaluateConfig,
-) -> pl.DataFrame:
-    """Returns rows of the `evaluation` artefact: each order's measures, and its quotients against served.
-
-    revenue_captured is the revenue of a shopper's relevant items that stand in the list.  Every order sees
-    the same resamples of the shoppers.
+    k: int,
+) -> dict[tuple[str, str], Floats]:
+    """Returns (order, metric) -> each shopper's value of `ORDER_METRICS`, `(n_users,)`.
 
     Args:
         ranked: rows and scores of the whole lists of the judged, `(n_users, c)`.
@@ -96,42 +91,19 @@ def judge_orders(
         relevant: what the judged bought.
         goods: prices and demand from before the test period.
         catalogue: item rows that were sold before it; the medians are theirs.
-        config: length of the lists, resamples, seed.
+        k: length of the judged lists.
     """
     rows, scores = ranked
     unknown = np.full(catalogue.size, np.nan)
     untracked = np.full(catalogue.size, -1, np.int64)
-    orders = {SERVED: rows}
+    nothing = np.empty(0, np.int64)
+    values: dict[tuple[str, str], Floats] = {}
     for name, order in ORDERS.items():
         weights = np.ones(relevant.n_items, np.float32)
         weights[catalogue] = order_weights(
             goods.price[catalogue], unknown, untracked, goods.daily_demand[catalogue], order
         )
-        orders[name] = reordered(rows, scores, weights)
-    nothing = np.empty(0, np.int64)
-    names, columns = [], []
-    earned = np.bincount(relevant.places, weights=relevant.revenue, minlength=relevant.n_users)
-    for name, lists in orders.items():
-        chosen = first_allowed(lists, config.k, nothing, relevant.n_items)
+        chosen = first_allowed(reordered(rows, scores, weights), k, nothing, relevant.n_items)
         found = user_metrics(fill_up(chosen, bestsellers), relevant, holds_any(chosen))
-        found["revenue_captured"] = np.nan_to_num(found["value_captured"]) * earned
-        names += [(name, metric) for metric in ORDER_METRICS]
-        columns += [found[metric] for metric in ORDER_METRICS]
-    values = np.column_stack(columns)
-    samples = bootstrap_means(values, resamples=config.resamples, rng=np.random.default_rng(config.seed))
-    means = np.nanmean(values, axis=0)
-    place = {name: at for at, name in enumerate(names)}
-    base = np.array([place[SERVED, metric] for _, metric in names])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratios, ratio_samples = means / means[base], samples / samples[:, base]
-    told = []
-    for metric_of, at_value, at_samples in (("{}", means, samples), ("{}_vs_served", ratios, ratio_samples)):
-        low, high = interval(at_samples, confidence=config.confidence)
-        told += [
-            (name, "all", "all", metric_of.format(metric), at_value[at], low[at], high[at], relevant.n_users)
-            for (name, metric), at in place.items()
-            # Served itself is measured among the models already, but for its revenue.
-            if np.isfinite(at_value[at])
-            and (name != SERVED or metric_of.format(metric) == "revenue_captured")
-        ]
-    return pl.DataFrame(told, schema=EVALUATION, orient="row")
+        values |= {(name, metric): found[metric] for metric in ORDER_METRICS}
+    return values

@@ -59,8 +59,13 @@ class Relevance:
         return self.where(~is_member(self.keys, known))
 
 
-def split_for(config: EvaluateConfig, *, as_of: date) -> Split:
-    """Returns the test period of a run whose data end the day before `as_of`.
+def split_for(config: EvaluateConfig, *, as_of: date, back: int = 0) -> Split:
+    """Returns the test period of a run whose data end the day before `as_of`, or an earlier one.
+
+    Args:
+        config: where the last period starts and how long each is.
+        as_of: first day that is not in the data.
+        back: how many periods earlier; each ends where the next one starts.
 
     Raises:
         RunError: the configured first day leaves no day to test on.
@@ -71,6 +76,7 @@ def split_for(config: EvaluateConfig, *, as_of: date) -> Split:
             f"training.evaluate.test_start = {start} is not before the run's day {as_of}; "
             "choose an earlier day"
         )
+    start -= back * timedelta(days=config.test_days)
     return Split(start, min(start + timedelta(days=config.test_days), as_of))
 
 
