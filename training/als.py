@@ -1,8 +1,9 @@
 """Owns the collaborative model: implicit-feedback alternating least squares, and the stage `als`.
 
-Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), equations 4 and 5,
-solved by implicit's conjugate gradient, the shoppers exactly in the end.  The weights may first be put
-through BM25, so that neither heavy shoppers nor items that everybody buys own the factors.
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), equations 4 and 5, in
+implicit's loop with a solver of our own (`training.solver`), the shoppers exactly in the end.  implicit knows
+one penalty for all vectors; here it may grow with what is known of the shopper or item, as in Rendle,
+Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (2022).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares, calculate_loss
+from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
@@ -22,11 +23,15 @@ from recdata.artefacts import read_artefact, scan_artefact
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
 from recdata.runs import Stage, StageContext
 from recdata.snapshot.records import FoldIn
-from training.exact import exact_user_factors
 from training.interactions import InteractionsConfig, build_interactions
+from training.solver import improve_rows, solve_rows, squared_error
+from training.weights import Penalties, bm25, penalties_of
 
 Matrix = sparse.csr_array[np.float32, tuple[int, int]]
 Factors = NDArray[np.float32]
+
+#: Steps of conjugate gradient in each half sweep; each starts from the last sweep's vectors.
+STEPS = 3
 
 
 class AlsConfig(RoomConfig, frozen=True):
@@ -34,9 +39,12 @@ class AlsConfig(RoomConfig, frozen=True):
 
     # Length of each shopper's and item's vector; 16 to 256 is usual.
     factors: PositiveInt = 96
-    # Penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the same
-    # in a shop of any size; 0 or more, and from 2 on it can leave nothing.
+    # Mean penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the
+    # same in a shop of any size; 0 or more, and from 2 on it can leave nothing.
     regularization: NonNegativeFloat = 1.0
+    # How a vector's penalty grows with the confidence of all its pairs, those that never met counting 1: its
+    # power, from 0 (one penalty for all) to 1 (in proportion).
+    frequency_scaling: Share = 0.0
     # Confidence of an interaction is alpha times its weight, against 1 for a pair that never met; above 0.
     alpha: PositiveFloat = 0.2
     # Sweeps over all shoppers and all items; 1 to 100.
@@ -69,27 +77,6 @@ class AlsModel:
     losses: tuple[float, ...]
 
 
-def bm25(matrix: Matrix, *, k1: float, b: float) -> Matrix:
-    """Returns the weights by BM25, items as documents and shoppers as terms; always above zero.
-
-    Robertson and Zaragoza, "The Probabilistic Relevance Framework" (2009), equation 3.15, with the inverse
-    document frequency log(1 + (n - n_t + 0.5) / (n_t + 0.5)), which stays positive for a shopper of every
-    item.
-    """
-    if matrix.nnz == 0:
-        return matrix.copy()
-    pairs = matrix.tocoo()
-    users, items = pairs.coords
-    n_sold = np.count_nonzero(np.bincount(items, minlength=matrix.shape[1]))
-    user_items = np.bincount(users, minlength=matrix.shape[0])
-    rarity = np.log1p((n_sold - user_items + 0.5) / (user_items + 0.5))
-    item_weight = np.bincount(items, weights=pairs.data, minlength=matrix.shape[1])
-    length = 1.0 - b + b * item_weight / (item_weight.sum() / n_sold)
-    saturated = pairs.data * (k1 + 1.0) / (k1 * length[items] + pairs.data)
-    weighted = (saturated * rarity[users]).astype(np.float32)
-    return sparse.csr_array((weighted, (users, items)), shape=matrix.shape)
-
-
 def fit_als(
     matrix: Matrix,
     config: AlsConfig,
@@ -115,35 +102,65 @@ def fit_als(
             (),
         )
     confidences = confidences_of(matrix, config)
-    confidence = sparse.csr_matrix(confidences)
-    penalty = config.regularization * mean_confidence(confidence)
+    penalties = penalties_of(
+        confidences, regularization=config.regularization, frequency_scaling=config.frequency_scaling
+    )
     losses: list[float] = []
-    # BLAS threads inside the solver's own threads slow the fit tenfold:
-    # https://github.com/benfred/implicit/issues/649
+
+    def swept(_sweep: int, _seconds: float, _loss: float | None) -> None:
+        if with_losses:
+            losses.append(float(f"{model.loss(confidences):.6g}"))
+        if on_sweep is not None:
+            on_sweep(1)
+
+    # BLAS threads inside our own slow the fit: https://github.com/benfred/implicit/issues/649
     with threadpool_limits(limits=1, user_api="blas"):
-        model = AlternatingLeastSquares(
+        model = PenalisedAls(config, penalties)
+        model.fit(sparse.csr_matrix(confidences), show_progress=False, callback=swept)
+    item_factors = np.asarray(model.item_factors)
+    user_factors = solve_rows(confidences, item_factors, penalties=penalties.users, threads=config.threads)
+    return AlsModel(user_factors, item_factors, tuple(losses))
+
+
+class PenalisedAls(AlternatingLeastSquares):  # type: ignore[misc] # implicit has no types
+    """implicit's start vectors and sweeps, with a solver that knows a penalty for every row."""
+
+    def __init__(self, config: AlsConfig, penalties: Penalties) -> None:
+        super().__init__(
             factors=config.factors,
-            regularization=penalty,
-            alpha=1.0,
             iterations=config.iterations,
             random_state=config.seed,
             num_threads=config.threads,
         )
+        self._penalties = penalties
 
-        def swept(_sweep: int, _seconds: float, _loss: float | None) -> None:
-            # One thread: the parallel sum's order, and so its last digits, would change from run to run.
-            if with_losses:
-                loss = calculate_loss(
-                    confidence, model.user_factors, model.item_factors, penalty, num_threads=1
-                )
-                losses.append(float(f"{loss:.6g}"))
-            if on_sweep is not None:
-                on_sweep(1)
+    @property
+    def solver(self) -> Callable[..., None]:
+        """Returns what improves one side's vectors in place; it heeds no scalar penalty."""
+        return self._improve
 
-        model.fit(confidence, show_progress=False, callback=swept)
-    item_factors = np.asarray(model.item_factors)
-    user_factors = exact_user_factors(confidences, item_factors, penalty=penalty, threads=config.threads)
-    return AlsModel(user_factors, item_factors, tuple(losses))
+    def loss(self, confidences: Matrix) -> float:
+        """Returns the mean of all pairs' weighted squared error, penalties included."""
+        loss = squared_error(confidences, self.user_factors, self.item_factors, threads=self.num_threads)
+        for vectors, penalties in (
+            (self.user_factors, self._penalties.users),
+            (self.item_factors, self._penalties.items),
+        ):
+            loss += float(penalties @ np.einsum("nf,nf->n", vectors, vectors))
+        n_users, n_items = confidences.shape
+        return loss / (float(confidences.sum(dtype=np.float64)) + n_users * n_items - confidences.nnz)
+
+    def _improve(
+        self,
+        confidences: sparse.csr_matrix[np.float32],
+        rows: Factors,
+        others: Factors,
+        _regularization: float,
+        *,
+        num_threads: int,
+    ) -> None:
+        penalties = self._penalties.users if rows is self.user_factors else self._penalties.items
+        improve_rows(confidences, rows, others, penalties=penalties, steps=STEPS, threads=num_threads)
 
 
 def confidences_of(matrix: Matrix, config: AlsConfig) -> Matrix:
@@ -164,19 +181,17 @@ def fold_in_of(confidences: Matrix, interactions: InteractionsConfig, config: Al
     if confidences.nnz == 0:
         return None
     weights = {"purchase": interactions.purchase_weight, **interactions.event_weights()}
+    penalties = penalties_of(
+        confidences, regularization=config.regularization, frequency_scaling=config.frequency_scaling
+    )
     return FoldIn(
-        penalty=config.regularization * mean_confidence(sparse.csr_matrix(confidences)),
+        penalty=penalties.scale,
         alpha=config.alpha,
         event_weights={kind: weight for kind, weight in weights.items() if weight > 0},
         bm25_k1=config.bm25_k1 if config.weighting == "bm25" else 0.0,
-        n_sold=int(np.unique(confidences.indices).size),
+        n_sold=int(np.count_nonzero(np.bincount(confidences.indices))),
+        frequency_scaling=config.frequency_scaling,
     )
-
-
-def mean_confidence(confidence: sparse.csr_matrix[np.float32]) -> float:
-    """Returns the sum of all confidences over the number of shoppers and items that have any."""
-    vectors = np.count_nonzero(np.diff(confidence.indptr)) + np.unique(confidence.indices).size
-    return float(confidence.data.sum(dtype=np.float64) / vectors)
 
 
 def convergence(losses: Sequence[float]) -> str:

@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from recdata.artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS, write_artefact
 from recdata.runs import RunFolder
-from training.als import AlsConfig, als_stage, bm25, fit_als, mean_confidence
+from training.als import AlsConfig, PenalisedAls, als_stage, confidences_of, fit_als
 from training.interactions import InteractionsConfig
+from training.weights import bm25, penalties_of
 
 SMALL = AlsConfig(factors=8, regularization=0.1, alpha=2.0, iterations=12)
 
@@ -37,8 +39,10 @@ def test_on_a_checkerboard_everybody_is_given_the_one_item_of_their_colour_they_
     assert scores.argmax(axis=1).tolist() == list(range(40))
 
 
-def test_the_loss_falls_with_every_sweep() -> None:
-    losses = fit_als(checkerboard(40), SMALL, with_losses=True).losses
+@pytest.mark.parametrize("frequency_scaling", [0.0, 0.7])
+def test_the_loss_falls_with_every_sweep(frequency_scaling: float) -> None:
+    config = msgspec.structs.replace(SMALL, frequency_scaling=frequency_scaling)
+    losses = fit_als(checkerboard(40), config, with_losses=True).losses
     assert len(losses) == SMALL.iterations
     assert all(later <= earlier for earlier, later in pairwise(losses))
 
@@ -116,11 +120,27 @@ def test_the_stage_writes_factors_and_the_loss_by_sweep(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 10, 200])
-def test_the_penalty_leaves_something_in_a_shop_of_any_size(size: int) -> None:
-    model = fit_als(sparse.csr_array(np.ones((size, size), np.float32)), AlsConfig(factors=4))
+@pytest.mark.parametrize("frequency_scaling", [0.0, 1.0])
+def test_the_penalty_leaves_something_in_a_shop_of_any_size(size: int, frequency_scaling: float) -> None:
+    config = AlsConfig(factors=4, frequency_scaling=frequency_scaling)
+    model = fit_als(sparse.csr_array(np.ones((size, size), np.float32)), config)
     assert (model.user_factors @ model.item_factors.T).min() > 0.1
 
 
-def test_the_mean_confidence_is_shared_by_the_vectors_that_have_any() -> None:
-    confidence = sparse.csr_matrix(np.array([[1.0, 3.0, 0.0], [0.0, 0.0, 0.0]], np.float32))
-    assert mean_confidence(confidence) == pytest.approx(4 / (1 + 2))
+def test_the_last_loss_is_what_the_formula_says_of_the_factors() -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.random((12, 9), np.float32) * (rng.random((12, 9)) < 0.4)
+    weights[0, 0] = 1.0
+    config = msgspec.structs.replace(SMALL, weighting="none", frequency_scaling=0.5, alpha=3.0)
+    confidences = confidences_of(sparse.csr_array(weights), config)
+    penalties = penalties_of(confidences, regularization=0.1, frequency_scaling=0.5)
+    with threadpool_limits(limits=1, user_api="blas"):  # implicit warns of more
+        model = PenalisedAls(config, penalties)
+    model.user_factors = rng.normal(size=(12, 8)).astype(np.float32)
+    model.item_factors = rng.normal(size=(9, 8)).astype(np.float32)
+    held = confidences.toarray()
+    error = np.where(held > 0, held, 1.0) * ((held > 0) - model.user_factors @ model.item_factors.T) ** 2
+    lengths = penalties.users @ (model.user_factors**2).sum(axis=1)
+    lengths += penalties.items @ (model.item_factors**2).sum(axis=1)
+    by_hand = (error.sum() + lengths) / np.where(held > 0, held, 1.0).sum()
+    assert model.loss(confidences) == pytest.approx(by_hand, rel=1e-5)

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from recdata.errors import RunError, TableError
-from recdata.foldin import FoldedIn
+from recdata.foldin import FoldedIn, penalty_of
 from recdata.importing import import_tables
 from recdata.releases import Releases
 from recdata.runs import StageRecord
@@ -81,7 +81,10 @@ def test_the_snapshot_holds_what_the_day_needs(undisturbed: Path) -> None:
         assert user is not None
         assert user.interacted_rows.tolist() == user.purchased_rows.tolist()
         folded = FoldedIn(
-            gramian, items[user.interacted_rows], user.confidences, penalty=manifest.fold_in.penalty
+            gramian,
+            items[user.interacted_rows],
+            user.confidences,
+            penalty=penalty_of(user.confidences, manifest.fold_in),
         )
         assert np.allclose(folded.vector, user.factors, rtol=1e-4, atol=1e-4 * np.abs(user.factors).max())
     purchases = pl.read_parquet(next(undisturbed.glob("runs/2*/purchases.parquet")))

@@ -1,0 +1,195 @@
+"""The shoppers' vectors, those of training and those folded in by the server, against implicit's own."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+import training.solver as solver
+from recdata.foldin import FoldedIn, confidence, penalty_of
+from training.als import AlsConfig, confidences_of, fit_als, fold_in_of
+from training.interactions import InteractionsConfig
+from training.kernels import compiled
+from training.solver import gramian_of, improve_rows, solve_rows, squared_error
+from training.weights import penalties_of
+
+PENALTY = 0.3
+ONE_PENALTY = np.full(60, PENALTY)
+
+
+@pytest.fixture(scope="module")
+def shop() -> tuple[sparse.csr_array, np.ndarray]:
+    """Confidences from 0.1 to 6, so on both sides of 1, of 60 shoppers of whom the first met nothing."""
+    rng = np.random.default_rng(3)
+    held = (rng.random((60, 40)) < rng.random((60, 1)) * 0.5) * (0.1 + 5.9 * rng.random((60, 40)) ** 3)
+    held[0] = 0
+    return sparse.csr_array(held.astype(np.float32)), rng.normal(0, 0.3, (40, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def reference(shop: tuple[sparse.csr_array, np.ndarray]) -> AlternatingLeastSquares:
+    with threadpool_limits(limits=1, user_api="blas"):  # it warns of more
+        model = AlternatingLeastSquares(factors=8, regularization=PENALTY, alpha=1.0, num_threads=1)
+    model.item_factors = shop[1]
+    return model
+
+
+def folded(shop: tuple[sparse.csr_array, np.ndarray], user: int) -> FoldedIn:
+    confidences, items = shop
+    met = slice(confidences.indptr[user], confidences.indptr[user + 1])
+    return FoldedIn(items.T @ items, items[confidences.indices[met]], confidences.data[met], penalty=PENALTY)
+
+
+def test_vectors_are_those_that_implicit_solves_for(shop, reference) -> None:
+    confidences, items = shop
+    assert confidences.data.min() < 1 < confidences.data.max()
+    ours = solve_rows(confidences, items, penalties=ONE_PENALTY)
+    theirs = reference.recalculate_user(np.arange(60), sparse.csr_matrix(confidences))
+    assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert not ours[0].any()
+
+
+def test_a_vector_folded_in_is_the_one_that_training_stores(shop, reference) -> None:
+    confidences, items = shop
+    stored = solve_rows(confidences, items, penalties=ONE_PENALTY)
+    for user in range(60):
+        assert np.allclose(folded(shop, user).vector, stored[user], rtol=1e-4, atol=1e-5)
+        theirs = reference.recalculate_user(user, sparse.csr_matrix(confidences[[user]]))
+        assert np.allclose(folded(shop, user).vector, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_contributions_are_those_that_implicit_explains(shop, reference) -> None:
+    confidences, items = shop
+    for user in (1, 7, 30):
+        met = confidences.indices[confidences.indptr[user] : confidences.indptr[user + 1]]
+        ours = folded(shop, user).contributions(items[[5, 9]])
+        for place, item in enumerate((5, 9)):
+            total, top, _ = reference.explain(user, sparse.csr_matrix(confidences), item, N=100)
+            assert ours[place].sum() == pytest.approx(total, rel=1e-3, abs=1e-5)
+            told = dict(top)
+            assert ours[place] == pytest.approx([told[row] for row in met.tolist()], rel=1e-3, abs=1e-5)
+
+
+def test_every_row_has_a_penalty_of_its_own(shop) -> None:
+    confidences, items = shop
+    penalties = np.linspace(0.01, 5.0, 60)
+    ours = solve_rows(confidences, items, penalties=penalties)
+    for user in (1, 30, 59):
+        held = confidences[[user]].toarray()[0].astype(np.float64)
+        left = items.T @ (np.where(held > 0, held, 1.0)[:, None] * items) + penalties[user] * np.eye(8)
+        assert np.allclose(ours[user], np.linalg.solve(left, held @ items), rtol=1e-5, atol=1e-7)
+
+
+def test_sweeps_come_nearer_to_the_solution_with_every_step(shop) -> None:
+    confidences, items = shop
+    solution = solve_rows(confidences, items, penalties=ONE_PENALTY)
+    away = []
+    for steps in (1, 3, 6, 12):
+        rows = np.random.default_rng(1).normal(size=(60, 8)).astype(np.float32)
+        improve_rows(confidences, rows, items, penalties=ONE_PENALTY, steps=steps)
+        assert not rows[0].any()
+        away.append(np.abs(rows - solution).max())
+    assert away == sorted(away, reverse=True)
+    assert away[-1] < 1e-5
+
+
+def test_neither_the_size_of_the_blocks_nor_the_threads_show(shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = solve_rows(*shop, penalties=ONE_PENALTY, threads=1)
+    monkeypatch.setattr(solver, "BLOCK_PAIRS", 50)
+    monkeypatch.setattr(solver, "TURN_ROWS", 7)
+    split, again = (solve_rows(*shop, penalties=ONE_PENALTY, threads=threads) for threads in (1, 2))
+    assert np.array_equal(split, again)
+    assert np.allclose(split, whole, rtol=1e-5, atol=1e-7)
+    assert np.allclose(gramian_of(shop[1]), shop[1].T @ shop[1], rtol=1e-5)
+
+
+def test_the_squared_error_is_that_of_all_pairs(shop) -> None:
+    confidences, items = shop
+    rows = np.random.default_rng(2).normal(size=(60, 8)).astype(np.float32)
+    held = confidences.toarray()
+    by_hand = (np.where(held > 0, held, 1.0) * ((held > 0) - rows @ items.T) ** 2).sum()
+    assert squared_error(confidences, rows, items) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_more_factors_than_items_and_no_penalty_leave_finite_vectors(shop) -> None:
+    confidences = shop[0]
+    items = np.random.default_rng(4).normal(size=(40, 64)).astype(np.float32)
+    rows = np.zeros((60, 64), np.float32)
+    improve_rows(confidences, rows, items, penalties=np.zeros(60), steps=3)
+    assert np.isfinite(rows).all()
+    assert np.isfinite(solve_rows(confidences, items, penalties=np.zeros(60))).all()
+
+
+def test_a_function_without_a_file_is_compiled_though_nothing_can_be_kept() -> None:
+    names: dict[str, object] = {}
+    exec("def double(x):\n    return 2 * x", names)
+    assert compiled(names["double"])(21) == 42
+
+
+def test_penalties_grow_with_the_confidence_of_all_pairs() -> None:
+    # shoppers 0 and 1 met two items and one of the two sold; shopper 2 and item 2 met nothing
+    confidences = sparse.csr_array(np.array([[3.0, 2.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32))
+    mass = np.array([3 + 2, 0.5 + 1, 3 + 0.5, 2 + 1])
+    for power in (0.0, 0.5, 1.0):
+        found = penalties_of(confidences, regularization=0.3, frequency_scaling=power)
+        expected = 0.3 * (5.5 / 4) * mass**power / (mass**power).mean()
+        assert [*found.users[:2], *found.items[:2]] == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize("weighting", ["bm25", "none"])
+@pytest.mark.parametrize("frequency_scaling", [0.0, 0.6])
+def test_a_fitted_models_shoppers_are_those_that_the_server_folds_in(
+    weighting: str, frequency_scaling: float, shop
+) -> None:
+    config = AlsConfig(
+        factors=8, alpha=0.7, weighting=weighting, iterations=3, frequency_scaling=frequency_scaling
+    )
+    weights = shop[0]
+    model = fit_als(weights, config)
+    confidences = confidences_of(weights, config)
+    fold_in = fold_in_of(confidences, InteractionsConfig(), config)
+    assert fold_in is not None
+    assert fold_in.event_weights == {"purchase": 1.0, "add_to_cart": 0.5, "view": 0.1, "click": 0.1}
+    gramian = model.item_factors.T @ model.item_factors
+    largest = np.abs(model.user_factors).max()
+    for user in range(1, 60):
+        met = slice(confidences.indptr[user], confidences.indptr[user + 1])
+        held = confidences.data[met]
+        factors = model.item_factors[confidences.indices[met]]
+        vector = FoldedIn(gramian, factors, held, penalty=penalty_of(held, fold_in)).vector
+        assert np.allclose(vector, model.user_factors[user], rtol=1e-4, atol=1e-5 * largest)
+
+
+def test_the_penalty_of_today_counts_the_events_of_today(shop) -> None:
+    config = AlsConfig(factors=8, weighting="none", frequency_scaling=1.0)
+    fold_in = fold_in_of(confidences_of(shop[0], config), InteractionsConfig(), config)
+    assert fold_in is not None
+    assert fold_in.n_sold == 40
+    one, two = np.array([3.0], np.float32), np.array([3.0, 2.0], np.float32)
+    assert penalty_of(one, fold_in) == pytest.approx(fold_in.penalty * (3 + 39))
+    assert penalty_of(two, fold_in) == pytest.approx(fold_in.penalty * (5 + 38))
+    more_than_sold = np.full(50, 0.1, np.float32)  # what the model does not know is no pair of it
+    assert penalty_of(more_than_sold, fold_in) == pytest.approx(fold_in.penalty * 5.0)
+
+
+@pytest.mark.parametrize("weighting", ["bm25", "none"])
+def test_the_confidence_of_an_event_is_that_of_the_same_weight_in_training(weighting: str) -> None:
+    # shopper 0 met two of three items sold; shopper 1 one
+    weights = sparse.csr_array(np.array([[1.0, 0.1, 0.0, 0.0], [0.0, 0.0, 2.5, 0.0]], np.float32))
+    config = AlsConfig(weighting=weighting, alpha=0.2)
+    confidences = confidences_of(weights, config).toarray()
+    fold_in = fold_in_of(confidences_of(weights, config), InteractionsConfig(), config)
+    assert fold_in is not None
+    both = [confidence(fold_in.event_weights[kind], 2, fold_in) for kind in ("purchase", "view")]
+    assert both == pytest.approx(confidences[0, :2], rel=1e-6)
+    assert confidence(2.5, 1, fold_in) == pytest.approx(confidences[1, 2], rel=1e-6)
+
+
+def test_without_interactions_nothing_can_be_folded_in() -> None:
+    nothing = sparse.csr_array((3, 4), dtype=np.float32)
+    config = msgspec.structs.replace(AlsConfig(), factors=4)
+    assert fold_in_of(confidences_of(nothing, config), InteractionsConfig(), config) is None
