@@ -1,20 +1,10 @@
 (function () {
   "use strict";
-  var root = document.documentElement;
-  root.classList.add("on");
   var picks = Array.prototype.slice.call(document.querySelectorAll(".pick"));
   var groups = Array.prototype.slice.call(document.querySelectorAll("#picks details"));
   var chips = Array.prototype.slice.call(document.querySelectorAll(".chip"));
   var query = document.getElementById("q");
   var hits = document.getElementById("hits");
-  function setLanguage(language) {
-    root.setAttribute("data-lang", language);
-    root.lang = language === "zh" ? "zh-CN" : "en";
-  }
-  document.getElementById("lang").addEventListener("click", function () {
-    setLanguage(root.getAttribute("data-lang") === "zh" ? "en" : "zh");
-  });
-  if (location.hash === "#en") setLanguage("en");
   function apply() {
     var words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
     var wanted = {};
