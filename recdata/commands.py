@@ -7,10 +7,12 @@ from importlib.util import find_spec
 import click
 import msgspec
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from recdata.cli import Door, pass_door
 from recdata.config_text import config_text, room_configs
+from recdata.decisions import Decision
 from recdata.errors import SnapshotError
 from recdata.live.commands import commands as live_commands
 from recdata.releases import Releases
@@ -32,7 +34,7 @@ def snapshots() -> None:
 @snapshots.command("list")
 @pass_door
 def list_snapshots(door: Door) -> None:
-    """Show every snapshot, the newest last; the serving one is marked."""
+    """Show every snapshot, the newest last, the serving one marked, and what was refused since."""
     releases = Releases(door.home)
     ids = releases.ids()
     if not ids:
@@ -48,13 +50,18 @@ def list_snapshots(door: Door) -> None:
     for snapshot_id in ids:
         mark = "serving" if snapshot_id == current else ""
         try:
-            table.add_row(snapshot_id, *_row(read_manifest(releases.folder(snapshot_id))), mark)
+            manifest = read_manifest(releases.folder(snapshot_id))
+            forced = f"forced: {manifest.forced}" if manifest.forced else ""
+            table.add_row(snapshot_id, *_row(manifest), escape(" ".join(filter(None, (mark, forced)))))
         except SnapshotError as error:
             table.add_row(snapshot_id, "", "", "", "", "", f"{mark} unusable".strip())
             unusable.append(f"{snapshot_id}: {error}")
     door.out.print(table)
     for message in unusable:
         door.out.print(message, style="red", markup=False, soft_wrap=True)
+    for each in _refused_since(releases.log.read(), current):
+        told = f"refused {each.at:%Y-%m-%d %H:%M}: {each.reason}"
+        door.out.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 @snapshots.command("show")
@@ -96,6 +103,12 @@ def prune_snapshots(door: Door, keep: int) -> None:
     """Delete all but the newest snapshots and the serving one."""
     deleted = Releases(door.home).prune(keep=keep)
     door.out.print(f"deleted: {', '.join(deleted) or 'none'}")
+
+
+def _refused_since(decisions: list[Decision], current: str | None) -> list[Decision]:
+    """Returns the refusals at the end of the log, after the last publish, with `current` live."""
+    last = max((at for at, each in enumerate(decisions) if each.verdict != "refused"), default=-1)
+    return [each for each in decisions[last + 1 :] if each.live_id == current]
 
 
 def _row(manifest: Manifest) -> tuple[str, ...]:

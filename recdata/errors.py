@@ -11,6 +11,7 @@ RecsvcError
  │    ├── SnapshotFormatError     written by a newer (or unknown) format
  │    └── SnapshotNotFoundError
  ├── PublishError         a snapshot could not be published; the old one goes on serving
+ │    └── GateRefusedError        it is worse than the live one
  ├── ServeError           the server could not start (port in use, no snapshot)
  └── LiveStoreError       the live store cannot do what was asked of it
       ├── LiveStoreFullError         no room is left in it, or on its disk
@@ -82,6 +83,12 @@ class PublishError(RecsvcError):
     """A snapshot could not be published; the live one is untouched."""
 
     exit_code = 6
+
+
+class GateRefusedError(PublishError):
+    """A snapshot is worse than the live one, or not fit to serve; the live one is untouched."""
+
+    exit_code = 9
 
 
 class ServeError(RecsvcError):

@@ -11,16 +11,26 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from recdata.errors import PublishError, SnapshotCorruptError, SnapshotError, SnapshotNotFoundError
+import msgspec
+
+from recdata.decisions import Decision, DecisionLog
+from recdata.errors import (
+    GateRefusedError,
+    PublishError,
+    SnapshotCorruptError,
+    SnapshotError,
+    SnapshotNotFoundError,
+)
 from recdata.runs import write_atomic
 from recdata.snapshot import Manifest, Snapshot, SnapshotWriter
 from recdata.snapshot.reader import check_files, read_manifest
-from recdata.snapshot.writer import MANIFEST_FILE
+from recdata.snapshot.writer import MANIFEST_FILE, write_manifest
 
 CURRENT_FILE = "CURRENT"
+LOG_FILE = "log.jsonl"
 
 
 class Releases:
@@ -28,6 +38,7 @@ class Releases:
 
     def __init__(self, home: Path) -> None:
         self.root = home / "snapshots"
+        self.log = DecisionLog(self.root / LOG_FILE)
 
     def current_id(self) -> str | None:
         """Returns the serving snapshot's id, or None before the first publish.
@@ -102,12 +113,23 @@ class Releases:
             )
         return snapshot
 
-    def publish(self, write: Callable[[SnapshotWriter], Manifest]) -> Manifest:
+    def publish(
+        self,
+        write: Callable[[SnapshotWriter], Manifest],
+        *,
+        approve: Callable[[Snapshot], str] | None = None,
+    ) -> Manifest:
         """Writes a snapshot with `write`, checks it by opening it, and makes it the serving one.
 
         Equal content is published once: an id that is there already is only made current.
 
+        Args:
+            write: writes every section.
+            approve: asked of the opened snapshot before it is made current; what it returns is the reason for
+                which the snapshot is forced to serve, "" where nothing speaks against it.
+
         Raises:
+            GateRefusedError: `approve` refused; as below, and the refusal stands in the log.
             PublishError: disk full or refused; the serving snapshot is untouched and no part is left.
         """
         with self._locked():
@@ -116,13 +138,24 @@ class Releases:
                 shutil.rmtree(part, ignore_errors=True)
                 with SnapshotWriter(part) as writer:
                     manifest = write(writer)
-                Snapshot.open(part).close()
+                before = self._live_id()
+                forced = self._approved(part, approve)
+                if forced:
+                    manifest = msgspec.structs.replace(manifest, forced=forced)
+                    write_manifest(part, manifest)
                 final = self.root / manifest.snapshot_id
                 if not self._usable(final):
                     shutil.rmtree(final, ignore_errors=True)
                     part.replace(final)
                     _sync_folder(self.root)
+                elif forced:
+                    write_manifest(final, manifest)
                 self._point(manifest.snapshot_id)
+                if before != manifest.snapshot_id:
+                    self._tell(Decision.of(manifest, live_id=before, reason=forced))
+            except GateRefusedError as error:
+                self._tell(Decision.of(manifest, live_id=before, reason=str(error), refused=True))
+                raise
             except OSError as error:
                 raise PublishError(
                     f"{self.root}: cannot publish ({error}); free disk space or mend the folder's rights and "
@@ -200,6 +233,22 @@ class Releases:
                 except OSError as error:
                     raise PublishError(f"{self.root / name} cannot be deleted ({error})") from error
             return doomed
+
+    def _live_id(self) -> str | None:
+        """Returns the serving id, None also where the pointer cannot be read."""
+        try:
+            return self.current_id()
+        except SnapshotError:
+            return None
+
+    def _tell(self, decision: Decision) -> None:
+        """Adds to the log; a disk that has just become full does not undo what is decided."""
+        with suppress(OSError):
+            self.log.add(decision)
+
+    def _approved(self, part: Path, approve: Callable[[Snapshot], str] | None) -> str:
+        with closing(Snapshot.open(part)) as snapshot:
+            return "" if approve is None else approve(snapshot)
 
     def _usable(self, folder: Path) -> bool:
         try:

@@ -71,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     fold_in: FoldIn | None = None  # None where the model cannot take in new events
     catalogue_at: datetime | None = None  # when the catalogue was imported; live updates after it hold
     erasures_applied: int = 0  # erasures up to this number are in no section
+    forced: str = ""  # why it was published though the gate refused it; "" where the gate let it pass
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):

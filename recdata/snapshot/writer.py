@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recdata.errors import PublishError
-from recdata.runs import digest_file
+from recdata.runs import digest_file, write_atomic
 from recdata.snapshot.checking import FINITE, PADDED_ROWS, RowCheck, check_finite, check_lengths
 from recdata.snapshot.records import (
     FORMAT_VERSION,
@@ -231,11 +230,7 @@ class SnapshotWriter:
                 catalogue_at=catalogue_at,
                 erasures_applied=erasures_applied,
             )
-            content = msgspec.json.format(msgspec.json.encode(manifest))
-            with (self._folder / MANIFEST_FILE).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write_manifest(self._folder, manifest)
         except (OSError, lmdb.Error) as error:
             raise _refused(self._folder, error) from error
         return manifest
@@ -288,6 +283,15 @@ class SnapshotWriter:
                 f"{self._folder}: keys are repeated or do not ascend between {batch[0][0]!r} and "
                 f"{batch[-1][0]!r}; delete the run folder and run again"
             )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes a manifest into a snapshot's folder, atomically.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    write_atomic(folder / MANIFEST_FILE, msgspec.json.format(msgspec.json.encode(manifest)))
 
 
 def _refused(folder: Path, error: Exception) -> PublishError:

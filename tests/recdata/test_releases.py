@@ -105,6 +105,7 @@ def test_a_disk_that_refuses_leaves_the_old_one_and_no_part(tmp_path: Path, size
         ".lock",
         manifest.snapshot_id,
         "CURRENT",
+        "log.jsonl",
     }
     publish(tmp_path, "Coffee" * 10_000)
 
@@ -167,7 +168,8 @@ def test_pruning_leaves_a_mapped_snapshot_readable(tmp_path: Path) -> None:
     assert releases.prune(keep=1) == [mapped.manifest.snapshot_id]
     assert mapped.item(0).title == "Tea"
     mapped.close()
-    assert {entry.name for entry in releases.root.iterdir()} == {".lock", "CURRENT", *releases.ids()}
+    names = {entry.name for entry in releases.root.iterdir()}
+    assert names == {".lock", "CURRENT", "log.jsonl", *releases.ids()}
 
 
 WORKER = """
