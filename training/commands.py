@@ -26,6 +26,15 @@ def _as_of(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def _force(command: Callable[..., None]) -> Callable[..., None]:
+    return click.option(
+        "--force",
+        metavar="REASON",
+        default="",
+        help="Publish even what the gate refuses; the reason is kept with the snapshot.",
+    )(command)
+
+
 @click.command()
 @_as_of
 @pass_door
@@ -37,24 +46,27 @@ def train(door: Door, as_of: datetime | None) -> None:
 
 @click.command()
 @_as_of
+@_force
 @pass_door
-def publish(door: Door, as_of: datetime | None) -> None:
-    """Write the run's snapshot, check it, and let it serve."""
-    run, records = _execute(door, as_of, "publish")
+def publish(door: Door, as_of: datetime | None, force: str) -> None:
+    """Write the run's snapshot and let it serve, unless it is worse than the live one (exit code 9)."""
+    run, records = _execute(door, as_of, "publish", force=force)
     print_run(door.out, run, records)
 
 
 @click.command()
 @_as_of
+@_force
 @pass_door
-def nightly(door: Door, as_of: datetime | None) -> None:
+def nightly(door: Door, as_of: datetime | None, force: str) -> None:
     """Run the whole job, from tables to a published snapshot.
 
-    A stage that is done already is skipped, so a job that died is started again and goes on.
+    A stage that is done already is skipped, so a job that died is started again and goes on. A snapshot that
+    is worse than the live one is not published: the table says why, and the exit code is 9.
     """
     config = NightlyConfig.load(door.config)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
-    records = execute(run, nightly_stages(config))
+    records = execute(run, nightly_stages(config, force=force))
     show_evaluation(door, run, config)
     print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
     print_run(door.out, run, records)
@@ -70,10 +82,12 @@ def demo(door: Door) -> None:
     run_demo(door)
 
 
-def _execute(door: Door, as_of: datetime | None, *stages: str) -> tuple[RunFolder, list[StageRecord]]:
+def _execute(
+    door: Door, as_of: datetime | None, *stages: str, force: str = ""
+) -> tuple[RunFolder, list[StageRecord]]:
     config = NightlyConfig.load(door.config)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
-    return run, execute(run, stages_for(config, *stages))
+    return run, execute(run, stages_for(config, *stages, force=force))
 
 
 commands: list[click.Command] = [train, evaluate, publish, nightly, demo]

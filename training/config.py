@@ -9,6 +9,7 @@ from training.als import AlsConfig
 from training.baskets import BasketsConfig
 from training.evaluate import EvaluateConfig
 from training.forecast import ForecastConfig
+from training.gate.config import GateConfig
 from training.interactions import InteractionsConfig
 from training.popularity import PopularityConfig
 from training.ranking import RankingConfig
@@ -26,3 +27,4 @@ class TrainingConfig(RoomConfig, frozen=True):
     ranking: RankingConfig = field(default_factory=RankingConfig)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    gate: GateConfig = field(default_factory=GateConfig)

@@ -20,12 +20,17 @@ from training.baskets import baskets_stage
 from training.config import TrainingConfig
 from training.erasures import keep_ledger
 from training.evaluate import evaluate_stages
+from training.evaluate.protocol import Recipe
 from training.forecast import forecast_stage
+from training.gate import GateSettings, RecordedRecipe
 from training.popularity import popularity_stage
 from training.prepare import default_as_of, prepare_stage
 from training.publish import publish_stage, published
 from training.ranking import ranking_stage
 from training.similar import similar_stage
+
+#: The stages whose code has a part in what is recommended and how it is judged.
+RECIPE_STAGES = ("prepare", "als", "ranking", "evaluate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,15 @@ class NightlyConfig:
         )
 
 
-def nightly_stages(config: NightlyConfig) -> list[Stage]:
-    """Returns the whole chain, from checked tables to the published snapshot."""
+def nightly_stages(config: NightlyConfig, *, force: str = "") -> list[Stage]:
+    """Returns the whole chain, from checked tables to the published snapshot.
+
+    Args:
+        config: what decides each stage.
+        force: the reason for publishing a snapshot that the gate refuses; "" where there is none.
+    """
     data, training, selection = config.data, config.training, config.selection
-    return [
+    chain = [
         prepare_stage(data),
         als_stage(training.interactions, training.als),
         similar_stage(training.similar),
@@ -61,13 +71,15 @@ def nightly_stages(config: NightlyConfig) -> list[Stage]:
         select_stage(selection, data),
         backtest_stage(selection),
         report_stage(selection, data),
-        publish_stage(data),
     ]
+    versions = {stage.name: stage.version for stage in chain if stage.name in RECIPE_STAGES}
+    settings = GateSettings(training.gate, training.evaluate, _recipe(training, versions), force)
+    return [*chain, publish_stage(data, settings)]
 
 
-def stages_for(config: NightlyConfig, *names: str) -> list[Stage]:
-    """Returns the named stages and all that they need, in the chain's order."""
-    chain = nightly_stages(config)
+def stages_for(config: NightlyConfig, *names: str, force: str = "") -> list[Stage]:
+    """Returns the named stages and all that they need, in the chain's order; for `force` see there."""
+    chain = nightly_stages(config, force=force)
     by_output = {output: stage for stage in chain for output in stage.outputs}
     needed: set[str] = set()
     waiting = [stage for stage in chain if stage.name in names]
@@ -97,12 +109,19 @@ def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: 
     return RunFolder(home, f"{day:%Y%m%d}-{digest.hexdigest()[:8]}", day, console)
 
 
+def _recipe(training: TrainingConfig, versions: dict[str, int]) -> RecordedRecipe:
+    settings = Recipe(training.interactions, training.als, training.ranking)
+    judged = (training.evaluate.k, training.evaluate.test_days)
+    return RecordedRecipe(settings=settings, stages=versions, judged=judged)
+
+
 def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
-    """Runs a chain in a run folder; a publish whose snapshot has gone is done again.
+    """Runs a chain in a run folder; a publish whose snapshot has gone, or no longer serves, is done again.
 
     People erased since the last time are left out of all that is made.
 
     Raises:
+        GateRefusedError: the snapshot is worse than the live one.
         RunError: another job is at work in this home folder, or a stage failed.
         LiveStoreError: there is a live store, and it does not tell who was erased.
     """

@@ -30,6 +30,7 @@ from recdata.snapshot import (
 )
 from training.erasures import load_ledger
 from training.facets import daily_demand, item_facets
+from training.gate import GATE_NAME, LINEAGE_KEY, Gate, GateSettings, RecordedRecipe
 from training.prepare import APPLIED_NAME
 
 MANIFEST_NAME = "published.json"
@@ -60,6 +61,8 @@ INPUTS = (
     "forecast_daily.parquet",
     "selection.parquet",
     "evaluation.json",
+    "evaluation_pairs.parquet",
+    "behaviour.parquet",
 )
 
 
@@ -84,37 +87,57 @@ class _Artefacts:
         return loaded
 
 
-def publish_stage(data: DataConfig, *, now: datetime | None = None) -> Stage:
-    """Returns the stage that writes, checks and activates the snapshot of a run.
+def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | None = None) -> Stage:
+    """Returns the stage that writes a run's snapshot, puts it to the gate, and lets it serve.
+
+    Neither the tolerances nor a reason to force are part of its fingerprint: what serves already is not asked
+    again, and what was refused left no record.
 
     Args:
         data: its currency is written into the snapshot.
+        settings: what the gate judges by; its recipe is written into the snapshot.
         now: the manifest's created_at; the moment of the call where left out.
     """
 
     def work(context: StageContext) -> Mapping[str, object]:
         created_at = now or datetime.now(UTC)
-        manifest = Releases(context.run.home).publish(
-            lambda writer: write_snapshot(writer, context.run, currency=data.currency, created_at=created_at)
-        )
+        gate = Gate(context.run, settings, context.console)
+        gate.judge_quality()
+
+        def write(writer: SnapshotWriter) -> Manifest:
+            return write_snapshot(
+                writer, context.run, currency=data.currency, created_at=created_at, recipe=settings.recipe
+            )
+
+        manifest = Releases(context.run.home).publish(write, approve=gate.approve)
+        gate.store(context.target(GATE_NAME))
         context.target(MANIFEST_NAME).write_bytes(msgspec.json.encode(manifest))
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
-    return Stage("publish", 3, INPUTS, (MANIFEST_NAME,), work, data)
+    recipe = settings.recipe.encode()
+    return Stage("publish", 4, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
 
 
 def published(run: RunFolder) -> bool:
-    """Returns whether the snapshot that the run published can still be read."""
+    """Returns whether the snapshot that the run published serves, and can be read."""
+    releases = Releases(run.home)
     try:
         manifest = msgspec.json.decode(run.resolve(MANIFEST_NAME).read_bytes(), type=Manifest)
-        Releases(run.home).activate(manifest.snapshot_id)
+        if releases.current_id() != manifest.snapshot_id:
+            return False
+        releases.open_current().close()
     except (OSError, msgspec.DecodeError, SnapshotError):
         return False
     return True
 
 
 def write_snapshot(
-    writer: SnapshotWriter, run: RunFolder, *, currency: str, created_at: datetime
+    writer: SnapshotWriter,
+    run: RunFolder,
+    *,
+    currency: str,
+    created_at: datetime,
+    recipe: RecordedRecipe,
 ) -> Manifest:
     """Writes every section of a run's snapshot and returns the manifest.
 
@@ -166,7 +189,11 @@ def write_snapshot(
         created_at=created_at,
         currency=currency,
         metrics=_metrics(run.resolve("evaluation.json")),
-        lineage={"run_id": run.run_id, "events": digest_file(run.resolve("tables:events"))},
+        lineage={
+            "run_id": run.run_id,
+            "events": digest_file(run.resolve("tables:events")),
+            LINEAGE_KEY: recipe.encode(),
+        },
         orders=int(artefacts.array("order_count")),
         fold_in=_fold_in(run.resolve("als.json")),
         catalogue_at=imported.imported_at if imported is not None else None,
