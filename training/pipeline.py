@@ -20,6 +20,7 @@ from training.baskets import baskets_stage
 from training.config import TrainingConfig
 from training.erasures import keep_ledger
 from training.evaluate import evaluate_stages
+from training.evaluate.page.stage import page_stage
 from training.evaluate.protocol import Recipe
 from training.forecast import forecast_stage
 from training.gate import GateSettings, RecordedRecipe
@@ -68,6 +69,7 @@ def nightly_stages(config: NightlyConfig, *, force: str = "") -> list[Stage]:
         ranking_stage(training.interactions, training.als, training.ranking),
         forecast_stage(training.forecast),
         *evaluate_stages(training.interactions, training.als, training.ranking, training.evaluate),
+        page_stage(training.interactions, training.als, training.ranking, training.evaluate, data),
         select_stage(selection, data),
         backtest_stage(selection),
         report_stage(selection, data),

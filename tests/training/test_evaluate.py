@@ -63,9 +63,12 @@ def shop(*, first_age: int = 126) -> pl.DataFrame:
     return pl.DataFrame(lines, schema=PURCHASES, orient="row").sort("day", "user_row", "item_row")
 
 
-def users_of(purchases: pl.DataFrame) -> pl.DataFrame:
+def users_of(purchases: pl.DataFrame, regions: tuple[str, ...] = ("",)) -> pl.DataFrame:
     first = dict(purchases.group_by("user_row").agg(pl.col("day").min()).iter_rows())
-    rows = [(row, f"u{row:02}", "", first.get(row), first.get(row), 1) for row in range(N_USERS)]
+    rows = [
+        (row, f"u{row:02}", regions[row % len(regions)], first.get(row), first.get(row), 1)
+        for row in range(N_USERS)
+    ]
     return pl.DataFrame(rows, schema=USERS, orient="row")
 
 
@@ -261,11 +264,17 @@ def test_left_out_items_are_passed_over_and_short_lists_filled_without_repeats()
     assert filled.tolist() == [[4, 9, 6], [3, 7, -1]]
 
 
-def stage_run(tmp_path: Path, purchases: pl.DataFrame, config: EvaluateConfig = CONFIG) -> RunFolder:
+def stage_run(
+    tmp_path: Path,
+    purchases: pl.DataFrame,
+    config: EvaluateConfig = CONFIG,
+    *,
+    regions: tuple[str, ...] = ("",),
+) -> RunFolder:
     run = RunFolder(tmp_path, "r1", AS_OF, Console(file=StringIO()))
     run.path.mkdir(parents=True)
     for name, frame in (
-        ("users", users_of(purchases)),
+        ("users", users_of(purchases, regions)),
         ("items", items_on_sale()),
         ("purchases", purchases),
         ("behaviour", pl.DataFrame(schema=BEHAVIOUR)),

@@ -10,8 +10,8 @@ import msgspec
 from recdata.cli import Door, pass_door
 from recdata.runs import RunFolder
 from training.evaluate.nights import print_nights, read_nights
+from training.evaluate.page.stage import PAGE_NAME, PAGE_STAGE
 from training.evaluate.results import read_evaluation
-from training.evaluate.stage import stage_names
 from training.evaluate.table import print_evaluation
 from training.pipeline import NightlyConfig, execute, open_run, stages_for
 
@@ -40,14 +40,15 @@ def evaluate(door: Door, as_of: datetime | None, periods: int | None, *, history
         return
     config = with_periods(NightlyConfig.load(door.config), periods)
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
-    execute(run, stages_for(config, *stage_names(config.training.evaluate)))
+    execute(run, stages_for(config, PAGE_STAGE))
     show_evaluation(door, run, config)
 
 
 def show_evaluation(door: Door, run: RunFolder, config: NightlyConfig) -> None:
-    """Prints what the run's evaluation found."""
+    """Prints what the run's evaluation found, and where its page lies."""
     found = read_evaluation(run, config.training.evaluate.periods)
     print_evaluation(door.out, found, currency=config.data.currency)
+    door.out.print(f"page: {run.resolve(PAGE_NAME)}", soft_wrap=True)
 
 
 def with_periods(config: NightlyConfig, periods: int | None) -> NightlyConfig:

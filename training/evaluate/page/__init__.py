@@ -1,0 +1,1 @@
+"""Owns evaluation.html: one self-contained page, Chinese first, that opens offline."""
