@@ -115,7 +115,8 @@ def recipe_checks(new: Values, live: Values, config: EvaluateConfig, gate: GateC
             change, low, high = each.ratio - 1.0, each.ratio_low - 1.0, each.ratio_high - 1.0
             failed = change < -gate.max_quality_drop and high < 0.0
             told = f"≥ live − {gate.max_quality_drop:.0%}; is {change:+.1%} ({low:+.1%} to {high:+.1%})"
-            mean = float(np.nanmean(live[target, metric]))
+            both = np.isfinite(new[target, metric]) & np.isfinite(live[target, metric])
+            mean = float(live[target, metric][both].mean())
             checks.append(Check(_title(target, metric), mean, mean + each.difference, told, not failed))
     return checks
 
