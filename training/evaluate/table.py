@@ -109,8 +109,7 @@ def _means(found: Evaluation, target: str, currency: str, *, wide: bool) -> Tabl
     for metric in (*SHOWN_METRICS, "catalogue_coverage"):
         cells = (found.cell(model, metric, target=target) for model in MODELS)
         name = _name(metric) + (f", {currency}" if metric == "revenue_captured" else "")
-        digits = 2 if metric == "revenue_captured" else 3
-        table.add_row(name, *(shown(cell, digits=digits, wide=wide) for cell in cells))
+        table.add_row(name, *(shown(cell, digits=_digits(metric, cell), wide=wide) for cell in cells))
     for baseline in BASELINES:
         if not (found.cell(baseline, SEGMENT_METRIC, target=target) or Cell(0.0)).value:
             continue
@@ -202,6 +201,12 @@ def shown(cell: Cell | None, *, digits: int = 3, wide: bool = True) -> str:
         return f"{cell.value:.{digits}f}"
     between = " " if wide else "\n"
     return f"{cell.value:.{digits}f}{between}({cell.low:.{digits}f}–{cell.high:.{digits}f})"
+
+
+def _digits(metric: str, cell: Cell | None) -> int:
+    if metric != "revenue_captured" or cell is None:
+        return 3
+    return 0 if cell.value >= 100 else 2
 
 
 def _mean(values: list[float | None]) -> float | None:
