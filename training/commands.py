@@ -1,4 +1,4 @@
-"""Owns the offline job's verbs: `train`, `evaluate`, `publish`, `nightly`, `demo`."""
+"""Owns the offline job's verbs: `train`, `tune`, `evaluate`, `publish`, `nightly`, `demo`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from training.demo import run_demo
 from training.evaluate.commands import evaluate, show_evaluation
 from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
+from training.search.command import tune
 
 
 def _as_of(command: Callable[..., None]) -> Callable[..., None]:
@@ -90,4 +91,4 @@ def _execute(
     return run, execute(run, stages_for(config, *stages, force=force))
 
 
-commands: list[click.Command] = [train, evaluate, publish, nightly, demo]
+commands: list[click.Command] = [train, tune, evaluate, publish, nightly, demo]

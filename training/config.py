@@ -13,6 +13,7 @@ from training.gate.config import GateConfig
 from training.interactions import InteractionsConfig
 from training.popularity import PopularityConfig
 from training.ranking import RankingConfig
+from training.search.config import SearchConfig
 from training.similar import SimilarConfig
 
 
@@ -28,3 +29,4 @@ class TrainingConfig(RoomConfig, frozen=True):
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     gate: GateConfig = field(default_factory=GateConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
