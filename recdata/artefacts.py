@@ -145,10 +145,10 @@ SELECTION = {
 
 #: One measure a row. period: first day of the test period. model: bestsellers, own_frequency, als, served,
 #: served+ORDER of another order, or history (what the shoppers had bought themselves). target: all or
-#: never_bought. segment: all, known (all customers known at the origin), "activity:LEVEL",
+#: never_bought. segment: all, known (all customers known at the origin), "activity:LEVEL", "spend:LEVEL",
 #: "popularity:LEVEL", "channel:NAME", "region:NAME" or "customers.ATTRIBUTE:VALUE". k: length of the list.
-#: revenue_captured is in the currency of the tables. low and high bound the bootstrap interval, null where
-#: there is none.
+#: revenue_captured and revenue_bought are in the currency of the tables. low and high bound the bootstrap
+#: interval, null where there is none.
 EVALUATION = {
     "period": pl.Date,
     "model": pl.String,

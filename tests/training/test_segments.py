@@ -10,8 +10,8 @@ from recdata.artefacts import PURCHASES, USERS
 from recdata.tables import TABLES
 from training.evaluate import EvaluateConfig
 from training.evaluate.segments import (
-    activity_segments,
     popularity_segments,
+    third_segments,
     user_segments,
     value_segments,
 )
@@ -21,7 +21,7 @@ START = date(2024, 5, 1)
 
 
 def test_thirds_of_activity_keep_equal_shoppers_together() -> None:
-    segments = activity_segments(np.array([0, 1, 1, 2, 3, 8, 9]))
+    segments = third_segments("activity", np.array([0, 1, 1, 2, 3, 8, 9]))
     assert segments["activity:none"].tolist() == [True] + [False] * 6
     assert segments["activity:low"].tolist() == [False, True, True, False, False, False, False]
     assert segments["activity:middle"].tolist() == [False, False, False, True, True, False, False]
@@ -47,6 +47,16 @@ def test_the_most_common_values_are_segments_and_the_rest_is_other() -> None:
 def test_a_value_that_is_called_other_is_not_lost() -> None:
     found = value_segments("tier", ["other", "other", "tin", "zinc"], largest=2)
     assert np.flatnonzero(found["tier:other"]).tolist() == [0, 1, 3]
+
+
+def test_values_of_few_people_are_other_however_many_segments_there_may_be() -> None:
+    values = ["a"] * 50 + ["b"] * 46 + ["c"] * 4
+    assert {name: mask.sum() for name, mask in value_segments("region", values, largest=6).items()} == {
+        "region:a": 50,
+        "region:b": 46,
+        "region:other": 4,
+    }
+    assert value_segments("region", [str(at) for at in range(100)], largest=6) == {}
 
 
 def test_a_value_that_all_share_is_no_segment() -> None:
@@ -85,6 +95,8 @@ def test_the_usual_channel_is_that_of_most_lines_before_the_split(found: dict[st
 
 def test_activity_counts_orders_before_the_split(found: dict[str, np.ndarray]) -> None:
     assert found["activity:none"].tolist() == [False, False, True]
+    assert found["spend:low"].tolist() == [False, True, False]  # 2 against 3 before the split
+    assert found["spend:none"].tolist() == [False, False, True]
 
 
 def test_regions_and_attributes_are_the_customers_own(found: dict[str, np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Owns the parts of a mean: shoppers by activity, channel, region and attribute, items by popularity."""
+"""Owns the parts of a mean: shoppers by activity, spend, channel, region, attribute; items by popularity."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from training.evaluate.split import Split
 
 Mask = NDArray[np.bool_]
 OTHER = "other"
+MIN_SHARE = 0.05  # of those who have a value; a rarer one is too few people to tell anything by themselves
 CUSTOMERS = "customers."  # in front of the name of an attribute of the customers table
 
 
@@ -28,9 +29,9 @@ def user_segments(
 ) -> dict[str, Mask]:
     """Returns segment name -> which of the judged shoppers it holds, `(n_judged,)` bool.
 
-    Activity counts orders before the split.  A shopper's channel is that of most of his purchase lines
-    before it (ties: the smaller name), his region that of the `users` artefact.  A channel, region or
-    attribute that all share makes no segment.
+    Activity counts orders before the split, spend the revenue.  A shopper's channel is that of most of his
+    purchase lines before it (ties: the smaller name), his region that of the `users` artefact.  A channel,
+    region or attribute that all share makes no segment.
 
     Args:
         purchases: the `purchases` artefact.
@@ -44,10 +45,13 @@ def user_segments(
     counts = before.group_by("user_row").agg(orders=pl.col("order_id").n_unique()).collect()
     orders = np.zeros(users.height, np.int64)
     orders[counts["user_row"].to_numpy()] = counts["orders"].to_numpy()
+    lines = before.select("user_row", "revenue").collect()
+    rows, revenue = lines["user_row"].to_numpy(), lines["revenue"].to_numpy()
+    spend = np.bincount(rows, weights=revenue, minlength=users.height)
     chosen = users[judged]
     known = pl.DataFrame({"user_row": chosen["user_row"]})
     channels = known.join(_usual_channel(before), on="user_row", how="left", maintain_order="left")
-    segments = activity_segments(orders[judged])
+    segments = third_segments("activity", orders[judged]) | third_segments("spend", spend[judged])
     segments |= value_segments("channel", channels["channel"].to_list(), largest=config.segment_values)
     segments |= value_segments("region", chosen["region"].to_list(), largest=config.segment_values)
     for name, values in _attributes(customers, chosen["user_id"], config.user_attributes).items():
@@ -55,18 +59,18 @@ def user_segments(
     return segments
 
 
-def activity_segments(orders: NDArray[np.int64]) -> dict[str, Mask]:
-    """Returns which shoppers had no, few, some or many orders; the latter three are thirds of those with any.
+def third_segments(name: str, amounts: NDArray[np.int64] | NDArray[np.float64]) -> dict[str, Mask]:
+    """Returns who has none, little, some and much of it; the latter three are thirds of those with any.
 
-    Shoppers with equally many orders stay together, so the thirds may differ in size.
+    Shoppers with equal amounts stay together, so the thirds may differ in size.
     """
-    some = orders[orders > 0]
+    some = amounts[amounts > 0]
     low, high = np.quantile(some, (1 / 3, 2 / 3), method="lower") if some.size else (0, 0)
     return {
-        "activity:none": orders == 0,
-        "activity:low": (orders > 0) & (orders <= low),
-        "activity:middle": (orders > low) & (orders <= high),
-        "activity:high": orders > high,
+        f"{name}:none": amounts <= 0,
+        f"{name}:low": (amounts > 0) & (amounts <= low),
+        f"{name}:middle": (amounts > low) & (amounts <= high),
+        f"{name}:high": amounts > high,
     }
 
 
@@ -90,19 +94,19 @@ def popularity_segments(buyers: NDArray[np.int64]) -> dict[str, Mask]:
 def value_segments(name: str, values: Sequence[str | None], *, largest: int) -> dict[str, Mask]:
     """Returns "name:value" -> who has it, for the most common values; the others are "name:other".
 
-    Ties go to the smaller value.  Who has no value is in none; values that do not differ give no segment.
+    Others are, too, those that fewer than `MIN_SHARE` have.  Ties go to the smaller value.  Who has no value
+    is in none; where only one segment would be left, there is none.
     """
     given = np.array(["" if value is None else value for value in values], dtype=np.str_)
     found, counts = np.unique(given[given != ""], return_counts=True)
-    if found.size < 2:
-        return {}
-    kept = found[np.lexsort((found, -counts))[:largest]].tolist()
+    common = np.lexsort((found, -counts))[:largest]
+    kept = found[common[counts[common] >= MIN_SHARE * counts.sum()]].tolist()
     segments = {f"{name}:{value}": given == value for value in kept}
     rest = (given != "") & ~np.isin(given, kept)
     if rest.any():
         other = f"{name}:{OTHER}"
         segments[other] = segments.get(other, False) | rest
-    return segments
+    return segments if len(segments) > 1 else {}
 
 
 def _usual_channel(before: pl.LazyFrame) -> pl.DataFrame:

@@ -60,7 +60,7 @@ def _period_stage(recipe: Recipe, config: EvaluateConfig, back: int) -> Stage:
 
     return Stage(
         name=_stage_name(back),
-        version=6,
+        version=7,
         inputs=(
             "users.parquet",
             "items.parquet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from selection.charts import bilingual
-from training.evaluate.segments import CUSTOMERS
+from training.evaluate.segments import CUSTOMERS, OTHER
 
 MODEL_WORDS = {
     "bestsellers": ("畅销榜", "Bestsellers"),
@@ -59,18 +59,20 @@ BEYOND_MEANINGS = {
 }
 _KIND_WORDS = {
     "activity": ("活跃度", "Activity"),
+    "spend": ("消费分层", "Spend"),
     "popularity": ("商品热度", "Popularity of the item"),
     "channel": ("渠道", "Channel"),
     "region": ("区域", "Region"),
 }
+_LEVELLED = ("activity", "spend", "popularity")
 _LEVEL_WORDS = {
-    "activity:none": ("无历史", "no past"),
-    "activity:low": ("低", "low"),
-    "activity:middle": ("中", "middle"),
-    "activity:high": ("高", "high"),
-    "popularity:head": ("头部", "head"),
-    "popularity:torso": ("腰部", "torso"),
-    "popularity:tail": ("长尾", "tail"),
+    "none": ("无历史", "no past"),
+    "low": ("低", "low"),
+    "middle": ("中", "middle"),
+    "high": ("高", "high"),
+    "head": ("头部", "head"),
+    "torso": ("腰部", "torso"),
+    "tail": ("长尾", "tail"),
 }
 
 
@@ -90,5 +92,8 @@ def kind_words(segment: str) -> tuple[str, str]:
 
 def value_words(segment: str) -> tuple[str, str]:
     """Returns what a segment is called within its kind in both languages."""
-    value = segment.partition(":")[2]
-    return _LEVEL_WORDS.get(segment, ("其他", "other") if value == "other" else (value, value))
+    kind, _, value = segment.partition(":")
+    if value == OTHER:
+        return "其他", "other"
+    # What data call low or high is theirs.
+    return _LEVEL_WORDS[value] if kind in _LEVELLED and value in _LEVEL_WORDS else (value, value)
