@@ -1,71 +1,90 @@
-"""Owns the chance that a shopper buys an item in the coming weeks: logistic models on one scale.
+"""Owns the chance that a shopper buys an item in the coming weeks: two gradient-boosted models on one scale.
 
-For items bought before, the shopper's own rhythm speaks (how often, how lately), beside it the
-collaborative score, the item's popularity, and how active the shopper is, also in the item's category.
-Items never bought are found by a score that is linear in the vectors, then weighed by a model learned from
-just such finds, so that being the best of a hundred thousand does not flatter.  All are chances of the same
-thing, so their candidates stand in one list. The weights are learned on a validation period.
+One weighs items bought before, by the shopper's own rhythm; the other weighs finds.  Both see the item's
+sales, the shopper's habits, his closeness to the item's category, and the collaborative scores.  Both give
+the chance of the same thing, so their candidates stand in one list.  They are learned from what was bought
+in the last periods of the training days, by models fitted to the days before each; finds are learned from
+just such candidates as will be weighed, so that being the best of a hundred thousand does not flatter.
+
+Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (2017).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from training.als import AlsModel
-from training.blocks import NO_ITEM
-from training.discovery import Discovery
-from training.history import (
-    AFFINITY_FEATURES,
-    ITEM_FEATURES,
-    PAIR_FEATURES,
-    USER_FEATURES,
-    Floats,
-    History,
-    is_member,
-    pair_keys,
-)
+from training.blocks import NO_ITEM, in_threads
+from training.discovery import NEIGHBOURS, NEWLY_BOUGHT, Discovery
+from training.history import ITEM_FEATURES, Floats, Floats32, History, Rows, is_member, pair_keys
+from training.rhythm import PAIR_FEATURES
 
-BETWEEN_FEATURES = (*ITEM_FEATURES, *USER_FEATURES, *AFFINITY_FEATURES, "collaborative")
-REPEAT_WEIGHTS = ("constant", *PAIR_FEATURES, *BETWEEN_FEATURES)
-FIND_WEIGHTS = ("constant", *ITEM_FEATURES, "collaborative")
-DISCOVERY_WEIGHTS = ("constant", *BETWEEN_FEATURES)
+BETWEEN_MODELS = ("collaborative", "neighbours")
 PAIR_BLOCK = 1 << 16
-NEWTON_STEPS = 50
-SMALLEST_SPREAD = 1e-6
-LONGEST_STEP = 2.0  # in standard deviations, so that a separable sample cannot throw the weights away
+MAX_BINS = 63
+LEAF_EXAMPLES = 100  # that a leaf needs, fewer where there are few
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Weights of the logistic models.
+    """The two models; None where there was nothing to learn from, and the plain rule below decides.
 
     Attributes:
-        repeat: `(len(REPEAT_WEIGHTS),)` float64, ranks items bought before.
-        find: `(len(FIND_WEIGHTS),)` float64, finds items never bought.
-        discovery: `(len(DISCOVERY_WEIGHTS),)` float64, ranks what was found.
+        repeat: chance of items bought before, by `PAIR_FEATURES` and `between`.
+        find: chance of items never bought, by `between`.
     """
 
-    repeat: Floats
-    find: Floats
-    discovery: Floats
+    repeat: lightgbm.Booster | None
+    find: lightgbm.Booster | None
+
+    def repeat_chances(self, features: Floats32) -> Floats:
+        """Returns the chance of each row, `(n,)`; without a model by frequency, then the vectors' score."""
+        if self.repeat is not None:
+            return _predicted(self.repeat, features)
+        names = (*PAIR_FEATURES, *ITEM_FEATURES)
+        frequency, days, since = (
+            np.log1p(features[:, names.index(name)]) for name in ("frequency_56", "days_bought", "days_since")
+        )
+        return _chance(frequency + days - 0.2 * since + features[:, -2] - 4.0)
+
+    def find_chances(self, features: Floats32) -> Floats:
+        """Returns the chance of each row, `(n,)`; without a model by the vectors' score and popularity."""
+        if self.find is not None:
+            return _predicted(self.find, features)
+        recent, buyers = (
+            np.log1p(features[:, ITEM_FEATURES.index(name)]) for name in ("buyers_28", "buyers")
+        )
+        return _chance(0.5 * recent + 0.1 * buyers + 4.0 * features[:, -2] - 8.0)
 
 
-#: Where no validation period teaches better: own frequency first, the collaborative score and popularity
-#: after it.
-DEFAULT_BLEND = Blend(
-    repeat=np.array([-4.0, 0.0, 1.0, 0.0, 1.0, -0.2, 0.0, 0.1, 0.0, 0.2, 0.0, 0.0, 1.0]),
-    find=np.array([-8.0, 0.5, 0.1, 0.0, 4.0]),
-    discovery=np.array([-8.0, 0.5, 0.1, 0.0, 0.0, 0.0, 4.0]),
-)
+#: Where no earlier period teaches better.
+DEFAULT_BLEND = Blend(None, None)
 
 
-def pair_scores(model: AlsModel, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats:
-    """Returns the collaborative score of each pair, `(n_pairs,)`, in bounded memory."""
-    scores = np.empty(users.size, np.float64)
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a model is learned from: candidates of one period, and whether they were bought in it.
+
+    Attributes:
+        features: `(n, k)` float32.
+        label: `(n,)` bool.
+        weight: `(n,)` float32, how many candidates an example stands for.
+    """
+
+    features: Floats32
+    label: NDArray[np.bool_]
+    weight: Floats32
+
+
+def pair_scores(model: AlsModel, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
+    """Returns the collaborative score of each pair, `(n_pairs,)` float32, in bounded memory."""
+    scores = np.empty(users.size, np.float32)
     for start in range(0, users.size, PAIR_BLOCK):
         part = slice(start, start + PAIR_BLOCK)
         scores[part] = np.einsum("pf,pf->p", model.user_factors[users[part]], model.item_factors[items[part]])
@@ -73,126 +92,156 @@ def pair_scores(model: AlsModel, users: NDArray[np.integer], items: NDArray[np.i
 
 
 def between(
-    history: History, model: AlsModel, users: NDArray[np.integer], items: NDArray[np.integer]
-) -> Floats:
-    """Returns `BETWEEN_FEATURES` of any pairs, `(n_pairs, len(BETWEEN_FEATURES))`."""
-    return np.column_stack([history.features_between(users, items), pair_scores(model, users, items)])
+    history: History, model: AlsModel, users: Rows, items: Rows, *, near: Floats32, start: int
+) -> Floats32:
+    """Returns the features of any pairs of a block, `(n_pairs, k)`, in the order of `between_names`.
+
+    Args:
+        history: what is known of both.
+        model: vectors of the same shoppers and items.
+        users: user rows of the block.
+        items: item rows.
+        near: `(n, p)` the block's scores by the item-item model; pairs outside its pool have NaN.
+        start: the block's first user row.
+    """
+    place = history.neighbours.place[items]
+    inside = place != NO_ITEM
+    nearness = np.full(items.size, np.nan, np.float32)
+    nearness[inside] = near[users[inside] - start, place[inside]]
+    known = history.features_between(users, items)
+    return np.column_stack([known, pair_scores(model, users, items), nearness])
 
 
-def fit_blend(
+def between_names(history: History) -> tuple[str, ...]:
+    """Returns the names of the columns of `between`."""
+    return (*history.between_names(), *BETWEEN_MODELS)
+
+
+def examples_of(
     history: History,
     later: pl.LazyFrame,
     model: AlsModel,
     *,
-    rng: np.random.Generator,
-    negatives_per_user: int,
-    candidates_per_user: int,
+    length: int,
     max_users: int,
-) -> Blend:
-    """Returns weights learned from what the shoppers of `history` bought in `later`.
-
-    Finding learns from every pair first bought in `later` and from a uniform sample of pairs that were not,
-    each weighted by how many it stands for.  Where a model has nothing to learn from, it keeps its default.
+    max_examples: int,
+    seed: int,
+    threads: int,
+) -> tuple[Examples, Examples]:
+    """Returns examples of items bought before and of finds, by what was bought in `later`.
 
     Args:
-        history: pairs before the validation period.
-        later: purchases of the validation period.
+        history: pairs before the period.
+        later: purchases of the period.
         model: fitted to the time of `history`.
-        rng: draws shoppers and pairs never bought.
-        negatives_per_user: sampled pairs per shopper.
-        candidates_per_user: finds per shopper that discovery is learned from.
-        max_users: shoppers learned from, a sample where there are more.
+        length: candidates for each shopper from the vectors.
+        max_users: shoppers learned from, a sample where there are more with a history.
+        max_examples: about how many examples of each kind come back at most; candidates that were bought all
+            do, of the others a sample.
+        seed: of the samples.
+        threads: 0 means every core.  The examples do not depend on it.
     """
     seen = np.flatnonzero(np.diff(history.indptr))
     if seen.size > max_users:
-        seen = np.sort(rng.choice(seen, max_users, replace=False))
+        seen = np.sort(np.random.default_rng(seed).choice(seen, max_users, replace=False))
     history = history.of_users(seen)
     model = AlsModel(model.user_factors[seen], model.item_factors, model.losses)
     pairs = later.filter(pl.col("quantity") > 0).select("user_row", "item_row").unique().collect()
     users = pairs["user_row"].to_numpy().astype(np.int64)
     chosen = is_member(users, seen)
-    items = pairs["item_row"].to_numpy()[chosen]
-    bought = np.sort(pair_keys(np.searchsorted(seen, users[chosen]), items, history.n_items))
-    find = _fit_find(history, bought, model, negatives_per_user=negatives_per_user, rng=rng)
-    discovery = _fit_discovery(history, bought, model, find, length=candidates_per_user)
-    return Blend(_fit_repeat(history, bought, model), find, discovery)
-
-
-def _fit_repeat(history: History, bought: NDArray[np.int64], model: AlsModel) -> Floats:
-    label = is_member(history.keys, bought)
-    if not label.any() or label.all():
-        return DEFAULT_BLEND.repeat
-    features = (history.pair_features, between(history, model, history.users, history.items))
-    return logistic(np.column_stack(features), label, np.ones(label.size))
-
-
-def _fit_find(
-    history: History,
-    bought: NDArray[np.int64],
-    model: AlsModel,
-    *,
-    negatives_per_user: int,
-    rng: np.random.Generator,
-) -> Floats:
-    n_users, n_items = history.n_users, history.n_items
-    first = bought[~is_member(bought, history.keys)]
-    size = n_users * negatives_per_user
-    drawn = pair_keys(
-        np.repeat(np.arange(n_users), negatives_per_user), rng.integers(0, n_items, size), n_items
+    bought = np.sort(
+        pair_keys(np.searchsorted(seen, users[chosen]), pairs["item_row"].to_numpy()[chosen], history.n_items)
     )
-    drawn = drawn[~is_member(drawn, history.keys) & ~is_member(drawn, bought)]
-    if not first.size or not drawn.size:
-        return DEFAULT_BLEND.find
-    stands_for = (n_users * n_items - history.users.size - first.size) / drawn.size
-    users, items = np.divmod(np.concatenate([first, drawn]), n_items)
-    label = np.arange(users.size) < first.size
-    features = np.column_stack([history.item_features[items], pair_scores(model, users, items)])
-    return logistic(features, label, np.where(label, 1.0, stands_for))
+    discovery = Discovery(history, model, np.ones(history.n_items, bool), length=length)
+
+    finds = history.n_users * (length + NEIGHBOURS + NEWLY_BOUGHT)
+
+    def block(start: int) -> tuple[Examples, Examples]:
+        stop = min(start + discovery.size, history.n_users)
+        rng = np.random.default_rng([seed, start])
+        found = discovery.candidates(start, stop)
+
+        def sampled(
+            users: Rows, items: Rows, among: int
+        ) -> tuple[NDArray[np.intp], NDArray[np.bool_], Floats32]:
+            label = is_member(pair_keys(users, items, history.n_items), bought)
+            share = min(1.0, max_examples / max(among, 1))
+            kept = np.flatnonzero(label | (rng.random(label.size) < share))
+            return kept, label[kept], np.where(label[kept], 1.0, 1.0 / share).astype(np.float32)
+
+        known = history.pairs_of(start, stop)
+        users, items = history.users[known], history.items[known]
+        kept, label, weight = sampled(users, items, history.users.size)
+        beside = between(history, model, users[kept], items[kept], near=found.near, start=start)
+        repeat = Examples(np.column_stack([history.pair_features[known][kept], beside]), label, weight)
+        at, column = np.nonzero(found.rows != NO_ITEM)
+        users, items = (at + start).astype(np.int32), found.rows[at, column]
+        kept, label, weight = sampled(users, items, finds)
+        beside = between(history, model, users[kept], items[kept], near=found.near, start=start)
+        return repeat, Examples(beside, label, weight)
+
+    blocks = list(in_threads(block, range(0, history.n_users, discovery.size), threads=threads))
+    return joined([repeat for repeat, _ in blocks]), joined([find for _, find in blocks])
 
 
-def _fit_discovery(
-    history: History, bought: NDArray[np.int64], model: AlsModel, find: Floats, *, length: int
-) -> Floats:
-    everything = np.ones(history.n_items, bool)
-    discovery = Discovery(history, model, find, everything, length=length)
-    starts = range(0, history.n_users, discovery.size)
-    found = [discovery.candidates(at, min(at + discovery.size, history.n_users)) for at in starts]
-    items = np.concatenate(found)
-    users, column = np.nonzero(items != NO_ITEM)
-    rows = items[users, column]
-    label = is_member(pair_keys(users, rows, history.n_items), bought)
-    if not label.any() or label.all():
-        return np.concatenate([find[:-1], np.zeros(len(USER_FEATURES) + len(AFFINITY_FEATURES)), find[-1:]])
-    return logistic(between(history, model, users, rows), label, np.ones(label.size))
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Returns all examples in one, the parts in their order; at least one part."""
+    return Examples(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )
 
 
-def logistic(features: Floats, label: NDArray[np.bool_], weight: Floats, *, ridge: float = 1.0) -> Floats:
-    """Returns the ridge logistic regression's coefficients, `(k + 1,)`, the constant first and unpenalised.
+def fit_chances(
+    examples: Examples, names: Sequence[str], *, trees: int, leaves: int, rate: float, seed: int, threads: int
+) -> lightgbm.Booster | None:
+    """Returns the model of the chance that an example was bought; None where all or none were.
 
-    Newton's method on standardised features; Hastie, Tibshirani and Friedman, "The Elements of Statistical
-    Learning" (2009), equation 4.26.
+    Equal examples give equal models on any number of threads.
 
     Args:
-        features: `(n, k)`.
-        label: `(n,)` what happened.
-        weight: `(n,)` how many cases a row stands for.
-        ridge: penalty on the standardised coefficients, in cases.
+        examples: at least one.
+        names: of the features.
+        trees: how many.
+        leaves: of a tree at most.
+        rate: how much a tree counts.
+        seed: of the samples that each tree is grown from.
+        threads: 0 means every core.
     """
-    mean, spread = features.mean(axis=0), features.std(axis=0)
-    spread[spread < SMALLEST_SPREAD] = 1.0  # noise that scaling would only make loud
-    design = np.column_stack([np.ones(len(features)), (features - mean) / spread])
-    penalty = np.full(design.shape[1], ridge)
-    penalty[0] = 0.0
-    share = np.average(label, weights=weight)
-    beta = np.zeros(design.shape[1])
-    beta[0] = np.log(share / (1.0 - share))
-    for _ in range(NEWTON_STEPS):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -30.0, 30.0)))
-        gradient = design.T @ (weight * (label - chance)) - penalty * beta
-        curvature = (design * (weight * chance * (1.0 - chance))[:, None]).T @ design + np.diag(penalty)
-        step = np.clip(np.linalg.solve(curvature, gradient), -LONGEST_STEP, LONGEST_STEP)
-        beta += step
-        if np.abs(step).max() < 1e-7:
-            break
-    coefficients = beta[1:] / spread
-    return np.concatenate([[beta[0] - coefficients @ mean], coefficients])
+    if not examples.label.any() or examples.label.all():
+        return None
+    data = lightgbm.Dataset(
+        examples.features,
+        examples.label.astype(np.float32),
+        weight=examples.weight,
+        feature_name=list(names),
+        params={"max_bin": MAX_BINS, "verbose": -1},
+    )
+    parameters = {
+        "objective": "binary",
+        "num_leaves": leaves,
+        "learning_rate": rate,
+        "min_data_in_leaf": max(5, min(LEAF_EXAMPLES, examples.label.size // 200)),
+        "lambda_l2": 10.0,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "seed": seed,
+        "num_threads": threads,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    return lightgbm.train(parameters, data, num_boost_round=trees)
+
+
+def _predicted(model: lightgbm.Booster, features: Floats32) -> Floats:
+    if not len(features):
+        return np.zeros(0)
+    # One thread: the blocks are worked on side by side already.
+    return np.asarray(model.predict(features, num_threads=1), np.float64)
+
+
+def _chance(logits: NDArray[np.floating]) -> Floats:
+    return 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -30.0, 30.0)))

@@ -2,59 +2,122 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from recdata.snapshot.records import Source
 from training.als import AlsModel
 from training.blocks import NO_ITEM, block_rows, top_k
-from training.history import ITEM_FEATURES, Floats, History
+from training.history import History
 
 MAX_BLOCK_USERS = 512  # so that a block's lists, too, stay small
+NEIGHBOURS = 60  # items taken from each shopper's neighbours in the item-item model
+NEWLY_BOUGHT = 60  # and from those that most others have lately bought for the first time
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a block of users, the first being `start`, may find.
+
+    Attributes:
+        rows: `(n, w)` int32 item rows, no item twice in a row, -1 where there is none.
+        sources: the same shape, uint8 `Source` codes: the first that named the item.
+        near: `(n, p)` float32, what the item-item model says of its pool's items.
+    """
+
+    rows: NDArray[np.int32]
+    sources: NDArray[np.uint8]
+    near: NDArray[np.float32]
 
 
 class Discovery:
-    """Finds never-bought candidates by a score that is linear in the vectors and the items' features.
+    """Names never-bought candidates, a bounded number from each source.
+
+    The sources are the collaborative vectors, the item-item model, and what most shoppers have lately bought
+    for the first time.
 
     Attributes:
         size: how many users one block holds.
-        modelled_items: `(n_items,)` bool, items with factors.
         modelled_users: `(n_users,)` bool, shoppers with factors.
     """
 
     def __init__(
-        self, history: History, model: AlsModel, weights: Floats, sellable: NDArray[np.bool_], *, length: int
+        self, history: History, model: AlsModel, sellable: NDArray[np.bool_], *, length: int
     ) -> None:
-        """Prepares the product.
+        """Prepares the products.
 
         Args:
-            history: pairs that are left out, and the items' features.
+            history: pairs that are left out, neighbours and new buyers.
             model: vectors of the same shoppers and items.
-            weights: constant, one for each item feature, and the collaborative score's.
             sellable: `(n_items,)` bool; the others are never found.
-            length: candidates for each shopper.
+            length: candidates for each shopper from the vectors.
         """
         self._history, self._user_factors, self._length = history, model.user_factors, length
-        self.modelled_items = np.asarray(model.item_factors.any(axis=1))
         self.modelled_users = np.asarray(model.user_factors.any(axis=1))
-        self._pool = np.flatnonzero(sellable & (self.modelled_items | (history.recent_buyers > 0)))
-        single = weights.astype(np.float32)
-        self._bias = single[0] + history.item_features[self._pool] @ single[1 : 1 + len(ITEM_FEATURES)]
-        self._vectors = np.ascontiguousarray((single[-1] * model.item_factors[self._pool]).T)
-        self._place = np.full(history.n_items, NO_ITEM)
-        self._place[self._pool] = np.arange(self._pool.size)
-        self.size = min(block_rows(self._pool.size), MAX_BLOCK_USERS)
+        self._pool = np.flatnonzero(sellable & model.item_factors.any(axis=1))
+        self._vectors = np.ascontiguousarray(model.item_factors[self._pool].T)
+        self._place = _places(self._pool, history.n_items)
+        self._unsellable_near = ~sellable[history.neighbours.pool]
+        liked = np.lexsort((np.arange(history.n_items), -history.recent_buyers, -history.new_buyers))
+        self._liked = liked[sellable[liked] & (history.recent_buyers[liked] > 0)]
+        self._liked_place = _places(self._liked, history.n_items)
+        self.size = min(block_rows(max(self._pool.size, history.neighbours.pool.size)), MAX_BLOCK_USERS)
 
-    def candidates(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Returns the best item rows of the users from `start` to before `stop`.
+    def candidates(self, start: int, stop: int) -> Found:
+        """Returns what the users from `start` to before `stop` may find, ties by item row upwards."""
+        near = self._history.neighbour_scores(start, stop)
+        by_vector = self._best(
+            self._user_factors[start:stop] @ self._vectors, self._pool, self._place, start, self._length
+        )
+        by_vector[~self.modelled_users[start:stop]] = NO_ITEM
+        nearest = np.where((near > 0) & ~self._unsellable_near, near, -np.inf).astype(np.float32)
+        pool = self._history.neighbours
+        by_neighbour = self._best(nearest, pool.pool, pool.place, start, NEIGHBOURS)
+        # A shopper who has bought all of the first of them finds the next.
+        longest = NEWLY_BOUGHT + int(np.diff(self._history.indptr[start : stop + 1]).max(initial=0))
+        liked = self._liked[:longest]
+        falling = np.tile(-np.arange(liked.size, dtype=np.float32), (stop - start, 1))
+        place = np.where(self._liked_place < liked.size, self._liked_place, NO_ITEM)
+        by_others = self._best(falling, liked, place, start, NEWLY_BOUGHT)
+        rows = np.hstack([by_vector, by_neighbour, by_others])
+        sources = np.empty(rows.shape, np.uint8)
+        known = by_vector.shape[1] + by_neighbour.shape[1]
+        sources[:, :known], sources[:, known:] = Source.COLLABORATIVE, Source.BESTSELLER
+        return Found(_without_repeats(rows), sources, near)
 
-        The shape is `(stop - start, n)`, n at most `length`; best first, ties by item row upwards; places
-        that no item is left for hold -1.
-        """
-        scores = self._user_factors[start:stop] @ self._vectors
-        scores += self._bias
-        pairs = self._history.pairs_of(start, stop)
-        places = self._place[self._history.items[pairs]]
+    def _best(
+        self,
+        scores: NDArray[np.float32],
+        items: NDArray[np.int64],
+        place: NDArray[np.integer],
+        start: int,
+        count: int,
+    ) -> NDArray[np.int32]:
+        """Returns the best of `items` by `scores`, without what was bought; changes the scores."""
+        if not items.size:
+            return np.full((len(scores), 0), NO_ITEM, np.int32)
+        pairs = self._history.pairs_of(start, start + len(scores))
+        places = place[self._history.items[pairs]]
         inside = places != NO_ITEM
         scores[(self._history.users[pairs] - start)[inside], places[inside]] = -np.inf
-        best, found = top_k(scores, self._length)
-        return np.where(np.isfinite(found), self._pool[best], NO_ITEM).astype(np.int32)
+        best, found = top_k(scores, count)
+        return np.where(np.isfinite(found), items[best], NO_ITEM).astype(np.int32)
+
+
+def _places(items: NDArray[np.int64], n_items: int) -> NDArray[np.int64]:
+    places = np.full(n_items, NO_ITEM, np.int64)
+    places[items] = np.arange(items.size)
+    return places
+
+
+def _without_repeats(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Returns the rows with every place but an item's first set to -1."""
+    order = np.argsort(rows, axis=1, kind="stable")
+    ordered = np.take_along_axis(rows, order, axis=1)
+    again = np.zeros(rows.shape, bool)
+    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    repeated = np.empty_like(again)
+    np.put_along_axis(repeated, order, again, axis=1)
+    return np.where(repeated, NO_ITEM, rows).astype(np.int32)

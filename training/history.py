@@ -1,8 +1,8 @@
-"""Owns what is known of every pair of shopper and item bought before a day: how often, how lately."""
+"""Owns what is known before a day of shoppers, items, and every pair of them that was bought."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -10,22 +10,32 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recdata.sums import group_sums
+from training.affinity import AFFINITY_FEATURES, Affinity, PairSums, affinity
 from training.interactions import PAIR, check_rows
+from training.neighbours import Neighbours, fit_neighbours
+from training.rhythm import PAIR_FEATURES, Rhythm, median_by, rhythm_of
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
 RECENT_DAYS = 28  # recent popularity and activity look back this far
-HALF_LIVES_DAYS = (14.0, 56.0, 224.0)
-PAIR_FEATURES = (
-    *(f"log_frequency_{half_life:.0f}" for half_life in HALF_LIVES_DAYS),
-    "log_days_bought",
-    "log_days_since",
-    "log_lateness",
+WEEK_DAYS = 7
+FINDS_DAYS = 84
+ITEM_FEATURES = (
+    "buyers_7",
+    "buyers_28",
+    "new_buyers_28",
+    "buyers",
+    "growth",
+    "repeat_share",
+    "days_unsold",
+    "price",
+    "median_gap_of_item",
 )
-ITEM_FEATURES = ("log_recent_buyers", "log_buyers", "log_repeat_share")
-USER_FEATURES = ("log_activity",)
-AFFINITY_FEATURES = ("log_affinity",)
+USER_FEATURES = ("visits_28", "items_28", "finds_28", "items", "share_of_finds", "price_of_user")
+LEVELS = ("category", "parent")
+NEVER_DAYS = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +46,29 @@ class History:
         users: `(n_pairs,)` int32, ascending.
         items: `(n_pairs,)` int32, ascending within a user.
         indptr: `(n_users + 1,)` int64: where each user's pairs start.
-        pair_features: `(n_pairs, len(PAIR_FEATURES))` float32.
+        pair_features: `(n_pairs, len(PAIR_FEATURES))` float32, NaN where there is nothing to say.
         item_features: `(n_items, len(ITEM_FEATURES))` float32.
         user_features: `(n_users, len(USER_FEATURES))` float32.
         days_bought: `(n_pairs,)` int32, days on which the pair was bought.
         days_since: `(n_pairs,)` int32, days from the last of them to `as_of`; 1 is the day before.
         recent_buyers: `(n_items,)` int64, distinct buyers in the last 28 days.
-        categories: `(n_items,)` int32, a code for each item's category.
-        category_keys: ascending keys of the pairs of shopper and category.
-        category_days: for each of them, on how many days the shopper bought, summed over the category's
-            items.
+        new_buyers: `(n_items,)` int64, those of them who had never bought the item before.
+        affinities: what a shopper is to a category, one for each level of the tree.
+        neighbours: items that the same shoppers buy.
     """
 
     users: Rows
     items: Rows
     indptr: NDArray[np.int64]
-    pair_features: NDArray[np.float32]
-    item_features: NDArray[np.float32]
-    user_features: NDArray[np.float32]
+    pair_features: Floats32
+    item_features: Floats32
+    user_features: Floats32
     days_bought: Rows
     days_since: Rows
     recent_buyers: NDArray[np.int64]
-    categories: Rows
-    category_keys: NDArray[np.int64]
-    category_days: NDArray[np.int64]
+    new_buyers: NDArray[np.int64]
+    affinities: tuple[Affinity, ...]
+    neighbours: Neighbours
 
     @property
     def n_users(self) -> int:
@@ -80,111 +89,104 @@ class History:
         """Returns where the pairs of the users from `start` to before `stop` stand."""
         return slice(int(self.indptr[start]), int(self.indptr[stop]))
 
-    def features_between(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Returns the features of any pairs: the item's, the shopper's, the affinity to the category.
+    def features_between(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
+        """Returns `between_names()` of any pairs, `(n_pairs, n)`: of item, shopper, and both."""
+        prices = self.item_features[:, ITEM_FEATURES.index("price")]
+        columns = [column for level in self.affinities for column in level.between(users, items, prices)]
+        return np.column_stack([self.item_features[items], self.user_features[users], *columns])
 
-        Affinity is the log of 1 + the days on which the shopper bought the category's items.
-        """
-        keys = pair_keys(users, self.categories[items], self.n_items)
-        days = np.zeros(keys.shape, np.float32)
-        found = is_member(keys, self.category_keys)
-        days[found] = self.category_days[np.searchsorted(self.category_keys, keys[found])]
-        return np.hstack([self.item_features[items], self.user_features[users], np.log1p(days)[:, None]])
+    def between_names(self) -> tuple[str, ...]:
+        """Returns the names of the columns of `features_between`."""
+        names = (f"{level}_{name}" for level in LEVELS[: len(self.affinities)] for name in AFFINITY_FEATURES)
+        return (*ITEM_FEATURES, *USER_FEATURES, *names)
+
+    def neighbour_scores(self, start: int, stop: int) -> Floats32:
+        """Returns what the users from `start` to before `stop` are near to, `(stop - start, p)` float32."""
+        pairs = self.pairs_of(start, stop)
+        frequency = self.pair_features[pairs, PAIR_FEATURES.index("frequency_112")]
+        strength = np.sqrt(np.log1p(frequency))
+        return self.neighbours.scores(self.users[pairs] - start, self.items[pairs], strength, stop - start)
 
     def of_users(self, users: NDArray[np.int64]) -> History:
         """Returns the history of the given ascending user rows, whose positions become the user rows."""
         chosen = is_member(self.users.astype(np.int64), users)
         places = np.searchsorted(users, self.users[chosen]).astype(np.int32)
-        category_users = self.category_keys // self.n_items
-        kept = is_member(category_users, users)
-        moved = np.searchsorted(users, category_users[kept]) - category_users[kept]
-        return History(
+        return replace(
+            self,
             users=places,
             items=self.items[chosen],
             indptr=np.searchsorted(places, np.arange(users.size + 1)).astype(np.int64),
             pair_features=self.pair_features[chosen],
-            item_features=self.item_features,
             user_features=self.user_features[users],
             days_bought=self.days_bought[chosen],
             days_since=self.days_since[chosen],
-            recent_buyers=self.recent_buyers,
-            categories=self.categories,
-            category_keys=self.category_keys[kept] + moved * self.n_items,
-            category_days=self.category_days[kept],
+            affinities=tuple(level.of_users(users) for level in self.affinities),
         )
 
 
 def category_codes(items: pl.DataFrame) -> Rows:
-    """Returns a code for the category of each row of the `items` artefact, `(n_items,)` int32."""
-    return (items["category"].fill_null("").rank("dense").cast(pl.Int32) - 1).to_numpy()
+    """Returns codes for the category of each row of the `items` artefact and for the one above it.
+
+    `(n_items, 2)` int32; a category of the top is its own parent.
+    """
+    path = pl.col("category").fill_null("")
+    parent = path.str.replace(r" > [^>]*$", "")
+    ranks = (level.rank("dense").cast(pl.Int32) - 1 for level in (path, parent))
+    return items.select(category=next(ranks), parent=next(ranks)).to_numpy().astype(np.int32)
 
 
 def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_of: date) -> History:
-    """Returns every pair bought, net of returns, before `as_of`.
+    """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
 
-    Frequency counts days, not lines, each halved per half-life.  Lateness is the days since the last
-    purchase over the mean gap between purchases; its log is 0 for a single purchase.  The repeat share of
-    an item is how many of its buyers bought it on two days or more, drawn towards 1 in 10 by ten imaginary
-    buyers.  Activity is the shopper's days with a purchase among the last 28.
+    Of an item: distinct buyers of 7 and 28 days and of all time, those who bought it for the first time in
+    the last 28, growth (log of the buyers of the last 28 days over those of the 28 before, three added to
+    both), repeat share (buyers on two days or more, drawn towards 1 in 10 by ten imaginary buyers), days
+    since anybody bought it, mean price paid, and the median over its buyers of their median gap between
+    purchases.  Of a shopper: visits, distinct items and first-time items of the last 28 days, distinct items
+    of all time, share of first-time items among those of the last 84, mean price paid.
 
     Args:
         purchases: the `purchases` artefact.
         n_users: how many shoppers there are.
-        categories: `(n_items,)` int32 below n_items, from `category_codes`.
+        categories: `(n_items, levels)` int32 below n_items, from `category_codes`; also `(n_items,)`, one
+            level.
         as_of: first day that is not looked at.
 
     Raises:
         RunError: a row is not one of the known users or items.
     """
-    n_items = categories.size
+    n_items, levels = len(categories), categories.reshape(len(categories), -1)
     days = _bought_days(purchases, as_of)
-    frequencies = PAIR_FEATURES[: len(HALF_LIVES_DAYS)]
-    halved = (
-        (pl.col("age") * (-np.log(2.0) / life)).exp().alias(name)
-        for name, life in zip(frequencies, HALF_LIVES_DAYS, strict=True)
+    check_rows(days["user_row"].to_numpy(), n_users, "user_row")
+    check_rows(days["item_row"].to_numpy(), n_items, "item_row")
+    rhythm = rhythm_of(days, n_users)
+    recent_buyers = np.bincount(rhythm.items[rhythm.since <= RECENT_DAYS], minlength=n_items)
+    new_buyers = np.bincount(rhythm.items[rhythm.known <= RECENT_DAYS], minlength=n_items)
+    item_gaps = median_by(rhythm.items, rhythm.median_gap, n_items)
+    item_features = _item_features(days, rhythm, recent_buyers, new_buyers, item_gaps)
+    sums = PairSums(
+        rhythm.users,
+        rhythm.items,
+        rhythm.days,
+        rhythm.since,
+        rhythm.known,
+        rhythm.frequencies["frequency_28"],
+        rhythm.quantity,
+        rhythm.revenue,
     )
-    frequency = group_sums(days.with_columns(*halved), PAIR, frequencies)
-    pairs = (
-        days.lazy()
-        .group_by(PAIR)
-        .agg(days=pl.len(), since=pl.col("age").min(), span=pl.col("age").max() - pl.col("age").min())
-        .with_columns(gap=pl.col("span") / (pl.col("days") - 1).clip(lower_bound=1))
-        .with_columns(
-            log_days_bought=pl.col("days").log1p(),
-            log_days_since=pl.col("since").log1p(),
-            log_lateness=pl.when(pl.col("days") > 1)
-            .then(((pl.col("since") + 1.0) / (pl.col("gap") + 1.0)).log())
-            .otherwise(0.0),
-        )
-        .sort(PAIR)
-        .collect(engine="streaming")
-        .with_columns(frequency.select(pl.col(frequencies).log1p()))
-    )
-    recent = days.filter(pl.col("age") <= RECENT_DAYS)
-    users, items = pairs["user_row"].to_numpy(), pairs["item_row"].to_numpy()
-    check_rows(users, n_users, "user_row")
-    check_rows(items, n_items, "item_row")
-    buyers = np.bincount(items, minlength=n_items)
-    repeated = np.bincount(items[pairs["days"].to_numpy() > 1], minlength=n_items)
-    recent_buyers = _counts(recent.select("user_row", "item_row").unique(), "item_row", n_items)
-    activity = _counts(recent.select("user_row", "day").unique(), "user_row", n_users)
-    item_features = (np.log1p(recent_buyers), np.log1p(buyers), np.log((repeated + 1.0) / (buyers + 10.0)))
-    keys = pair_keys(users, categories[items], n_items)
-    category_keys, places = np.unique(keys, return_inverse=True)
-    category_days = np.bincount(places, weights=pairs["days"].to_numpy(), minlength=category_keys.size)
     return History(
-        users=users,
-        items=items,
-        indptr=np.searchsorted(users, np.arange(n_users + 1)).astype(np.int64),
-        pair_features=pairs.select(PAIR_FEATURES).cast(pl.Float32).to_numpy(),
-        item_features=np.column_stack(item_features).astype(np.float32),
-        user_features=np.log1p(activity)[:, None].astype(np.float32),
-        days_bought=pairs["days"].cast(pl.Int32).to_numpy(),
-        days_since=pairs["since"].cast(pl.Int32).to_numpy(),
+        users=rhythm.users,
+        items=rhythm.items,
+        indptr=np.searchsorted(rhythm.users, np.arange(n_users + 1)).astype(np.int64),
+        pair_features=rhythm.features(item_gaps),
+        item_features=item_features,
+        user_features=_user_features(days, rhythm, n_users),
+        days_bought=rhythm.days.astype(np.int32),
+        days_since=rhythm.since.astype(np.int32),
         recent_buyers=recent_buyers,
-        categories=categories,
-        category_keys=category_keys,
-        category_days=category_days.astype(np.int64),
+        new_buyers=new_buyers,
+        affinities=tuple(affinity(sums, np.ascontiguousarray(codes), new_buyers) for codes in levels.T),
+        neighbours=fit_neighbours(rhythm.users, rhythm.items, n_users, recent_buyers),
     )
 
 
@@ -202,19 +204,61 @@ def is_member(keys: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.b
 
 
 def _bought_days(purchases: pl.LazyFrame, as_of: date) -> pl.DataFrame:
-    known = purchases.filter(pl.col("day") < as_of).select(*PAIR, "day", "quantity").collect()
+    """Returns (user_row, item_row, age, quantity, revenue), one row a pair and day, the latest day last."""
+    columns = (*PAIR, "day", "quantity", "revenue")
+    known = purchases.filter(pl.col("day") < as_of).select(columns).collect()
     kept = group_sums(known, PAIR, ["quantity"]).filter(pl.col("quantity") > 0)
-    return (
-        known.lazy()
-        .filter(pl.col("quantity") > 0)
-        .select(*PAIR, "day")
-        .unique()
-        .join(kept.lazy(), on=PAIR, how="semi")
-        .sort(*PAIR, "day")
-        .with_columns(age=(pl.lit(as_of) - pl.col("day")).dt.total_days())
-        .collect(engine="streaming")
+    bought = known.filter(pl.col("quantity") > 0).join(kept, on=PAIR, how="semi", maintain_order="left")
+    days = group_sums(bought, (*PAIR, "day"), ["quantity", "revenue"])
+    return days.with_columns(age=(pl.lit(as_of) - pl.col("day")).dt.total_days())
+
+
+def _item_features(
+    days: pl.DataFrame,
+    rhythm: Rhythm,
+    recent_buyers: NDArray[np.int64],
+    new_buyers: NDArray[np.int64],
+    gaps: Floats,
+) -> Floats32:
+    n_items, age = recent_buyers.size, days["age"].to_numpy()
+    rows = days["item_row"].to_numpy()
+    before = (age > RECENT_DAYS) & (age <= 2 * RECENT_DAYS)
+    earlier = days.filter(pl.Series(before)).select(PAIR).unique()
+    earlier_buyers = np.bincount(earlier["item_row"].to_numpy(), minlength=n_items)
+    buyers = np.bincount(rhythm.items, minlength=n_items)
+    repeated = np.bincount(rhythm.items[rhythm.days > 1], minlength=n_items)
+    unsold = np.full(n_items, NEVER_DAYS)
+    np.minimum.at(unsold, rhythm.items, rhythm.since)
+    quantity = np.bincount(rows, weights=days["quantity"].to_numpy(), minlength=n_items)
+    revenue = np.bincount(rows, weights=days["revenue"].to_numpy(), minlength=n_items)
+    features = (
+        np.bincount(rhythm.items[rhythm.since <= WEEK_DAYS], minlength=n_items),
+        recent_buyers,
+        new_buyers,
+        buyers,
+        np.log((recent_buyers + 3.0) / (earlier_buyers + 3.0)),
+        (repeated + 1.0) / (buyers + 10.0),
+        unsold,
+        np.divide(revenue, quantity, out=np.zeros(n_items), where=quantity > 0),
+        gaps,
     )
+    return np.column_stack(features).astype(np.float32)
 
 
-def _counts(frame: pl.DataFrame, column: str, size: int) -> NDArray[np.int64]:
-    return np.bincount(frame[column].to_numpy(), minlength=size)
+def _user_features(days: pl.DataFrame, rhythm: Rhythm, n_users: int) -> Floats32:
+    visits = days.filter(pl.col("age") <= RECENT_DAYS).select("user_row", "age").unique()
+
+    def counted(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(rhythm.users[kept], minlength=n_users)
+
+    quantity = np.bincount(rhythm.users, weights=rhythm.quantity, minlength=n_users)
+    revenue = np.bincount(rhythm.users, weights=rhythm.revenue, minlength=n_users)
+    features = (
+        np.bincount(visits["user_row"].to_numpy(), minlength=n_users),
+        counted(rhythm.since <= RECENT_DAYS),
+        counted(rhythm.known <= RECENT_DAYS),
+        np.bincount(rhythm.users, minlength=n_users),
+        counted(rhythm.known <= FINDS_DAYS) / (counted(rhythm.since <= FINDS_DAYS) + 1.0),
+        np.divide(revenue, quantity, out=np.zeros(n_users), where=quantity > 0),
+    )
+    return np.column_stack(features).astype(np.float32)

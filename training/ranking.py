@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated
 
+import lightgbm
 import numpy as np
 import polars as pl
 from msgspec import Meta
@@ -17,22 +18,15 @@ from recdata.config import NonNegativeInt, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
 from recdata.snapshot.records import Source
 from training.als import AlsConfig, AlsModel, fit_als
-from training.blend import (
-    DEFAULT_BLEND,
-    DISCOVERY_WEIGHTS,
-    FIND_WEIGHTS,
-    REPEAT_WEIGHTS,
-    Blend,
-    between,
-    fit_blend,
-)
+from training.blend import DEFAULT_BLEND, Blend, between, between_names, examples_of, fit_chances, joined
 from training.blocks import NO_ITEM, in_threads
-from training.discovery import Discovery
+from training.discovery import Discovery, Found
 from training.history import History, Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
+from training.rhythm import PAIR_FEATURES
 
-# rows int32, logits float32 and sources uint8, all of one shape; a logit of minus infinity is no candidate
-Candidates = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint8]]
+# rows int32, chances float64 and sources uint8, all of one shape; a negative chance is no candidate
+Candidates = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]]
 
 
 class RankingConfig(RoomConfig, frozen=True):
@@ -42,12 +36,20 @@ class RankingConfig(RoomConfig, frozen=True):
     candidates_per_user: PositiveInt = 200
     # Share of the list that items bought before may take at most, 0 to 0.5; the rest was never bought.
     max_repeat_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.5
-    # Length in days of the last part of the training data on which the blend is learned.
+    # Length in days of each of the last periods of the training data that the ranker is learned on.
     validation_days: PositiveInt = 28
-    # Shoppers whom the blend is learned from; a seeded sample where there are more.
+    # How many such periods, one before the other.
+    validation_periods: PositiveInt = 2
+    # Shoppers whom the ranker is learned from in each period; a seeded sample where there are more.
     validation_users: PositiveInt = 20_000
-    # Pairs never bought that are sampled per shopper to learn discovery from.
-    negatives_per_user: PositiveInt = 100
+    # Examples that each of its two models learns from, about: all that were bought, a sample of the others.
+    max_examples: PositiveInt = 400_000
+    # Trees of each model, 50 to 300 is usual; every candidate passes through all of them.
+    trees: PositiveInt = 120
+    # Leaves of a tree, 8 to 64 is usual.
+    leaves: PositiveInt = 24
+    # How much a tree counts, above 0 to 1: the fewer trees, the more.
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
     # Seed of the samples.
     seed: NonNegativeInt = 7
     # Threads; 0 means every core.  The lists do not depend on it.
@@ -83,27 +85,53 @@ def learn_blend(
     als: AlsConfig,
     config: RankingConfig,
 ) -> Blend:
-    """Returns the blend learned on the last `validation_days` before `as_of`, by a model fitted before them.
+    """Returns the blend learned on the last periods before `as_of`, each by a model fitted before it.
 
-    Nothing on or after `as_of` is looked at.  Without data on both sides of the validation period's first
-    day, or without a single repeat purchase, it is `DEFAULT_BLEND`.
+    Nothing on or after `as_of` is looked at.  A period without data before it, or in it, teaches nothing;
+    where none does, it is `DEFAULT_BLEND`.
     """
-    start = as_of - timedelta(days=config.validation_days)
-    history = pair_history(purchases, n_users, categories, as_of=start)
-    if not history.users.size:
+    taught = []
+    names: tuple[str, ...] = ()
+    for period in range(config.validation_periods):
+        end = as_of - timedelta(days=period * config.validation_days)
+        start = end - timedelta(days=config.validation_days)
+        later = purchases.filter((pl.col("day") >= start) & (pl.col("day") < end))
+        history = pair_history(purchases, n_users, categories, as_of=start)
+        if not history.users.size or not later.select(pl.len()).collect().item():
+            continue
+        matrix = build_interactions(
+            purchases, behaviour, n_users, len(categories), as_of=start, config=interactions
+        )
+        names = between_names(history)
+        taught.append(
+            examples_of(
+                history,
+                later,
+                fit_als(matrix, als),
+                length=config.candidates_per_user,
+                max_users=config.validation_users,
+                max_examples=config.max_examples // config.validation_periods,
+                seed=config.seed,
+                threads=config.threads,
+            )
+        )
+    if not taught:
         return DEFAULT_BLEND
-    matrix = build_interactions(
-        purchases, behaviour, n_users, categories.size, as_of=start, config=interactions
+    repeat, find = (
+        fit_chances(
+            joined(examples),
+            columns,
+            trees=config.trees,
+            leaves=config.leaves,
+            rate=config.learning_rate,
+            seed=config.seed,
+            threads=config.threads,
+        )
+        for examples, columns in zip(
+            zip(*taught, strict=True), ((*PAIR_FEATURES, *names), names), strict=True
+        )
     )
-    return fit_blend(
-        history,
-        purchases.filter((pl.col("day") >= start) & (pl.col("day") < as_of)),
-        fit_als(matrix, als),
-        rng=np.random.default_rng(config.seed),
-        negatives_per_user=config.negatives_per_user,
-        candidates_per_user=config.candidates_per_user,
-        max_users=config.validation_users,
-    )
+    return Blend(repeat, find)
 
 
 def rank_for_users(
@@ -170,14 +198,13 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
             array.flush()
         return {
             "users_with_list": with_list,
-            "repeat_weights": _named(REPEAT_WEIGHTS, blend.repeat),
-            "find_weights": _named(FIND_WEIGHTS, blend.find),
-            "discovery_weights": _named(DISCOVERY_WEIGHTS, blend.discovery),
+            "repeat_features": _gains(blend.repeat),
+            "find_features": _gains(blend.find),
         }
 
     return Stage(
         name="ranking",
-        version=2,
+        version=3,
         inputs=(
             "users.parquet",
             "items.parquet",
@@ -211,24 +238,23 @@ class _Ranker:
         self.history, self.model, self.blend, self.sellable = history, model, blend, sellable
         self.length = config.candidates_per_user
         self.max_repeat = int(config.candidates_per_user * config.max_repeat_share)
-        self.discovery = Discovery(history, model, blend.find, sellable, length=self.length)
+        self.discovery = Discovery(history, model, sellable, length=self.length)
         self.listed_users = self.discovery.modelled_users | (np.diff(history.indptr) > 0)
 
     def block(self, start: int) -> RankedBlock:
         """Returns the lists of `discovery.size` users from `start` on."""
         stop = min(start + self.discovery.size, self.history.n_users)
-        repeat, found = self._repeat(start, stop), self._discover(start, stop)
-        rows = np.hstack([repeat[0], found[0]])
-        logits = np.hstack([repeat[1], found[1]])
-        sources = np.hstack([repeat[2], found[2]])
-        logits[~self.listed_users[start:stop]] = -np.inf
-        with np.errstate(over="ignore"):
-            chances = 1.0 / (1.0 + np.exp(-logits))
-        order = np.lexsort((rows, -chances, ~np.isfinite(logits)), axis=1)[:, : self.length]
-        real = np.isfinite(np.take_along_axis(logits, order, axis=1))
-        short = ((0, 0), (0, self.length - order.shape[1]))
+        found = self.discovery.candidates(start, stop)
+        repeat, finds = self._repeat(start, stop, found), self._finds(start, found)
+        rows = np.hstack([repeat[0], finds[0]])
+        chances = np.hstack([repeat[1], finds[1]])
+        sources = np.hstack([repeat[2], finds[2]])
+        chances[~self.listed_users[start:stop]] = -1.0
+        order = np.lexsort((rows, -chances), axis=1)[:, : self.length]
         rows, chances = np.take_along_axis(rows, order, axis=1), np.take_along_axis(chances, order, axis=1)
         sources = np.take_along_axis(sources, order, axis=1)
+        real = chances >= 0
+        short = ((0, 0), (0, self.length - order.shape[1]))
         return RankedBlock(
             start,
             np.pad(np.where(real, rows, NO_ITEM), short, constant_values=NO_ITEM),
@@ -236,33 +262,39 @@ class _Ranker:
             np.pad(np.where(real, sources, Source.UNSPECIFIED), short).astype(np.uint8),
         )
 
-    def _discover(self, start: int, stop: int) -> Candidates:
-        rows = self.discovery.candidates(start, stop)
-        place, column = np.nonzero(rows != NO_ITEM)
-        users, items = place + start, rows[place, column]
-        weights = self.blend.discovery
-        logits = np.full(rows.shape, -np.inf, np.float32)
-        logits[place, column] = weights[0] + between(self.history, self.model, users, items) @ weights[1:]
-        by_model = self.discovery.modelled_items[rows] & self.discovery.modelled_users[start:stop, None]
-        return rows, logits, np.where(by_model, Source.COLLABORATIVE, Source.BESTSELLER).astype(np.uint8)
+    def _finds(self, start: int, found: Found) -> Candidates:
+        place, column = np.nonzero(found.rows != NO_ITEM)
+        users, items = (place + start).astype(np.int32), found.rows[place, column]
+        features = between(self.history, self.model, users, items, near=found.near, start=start)
+        chances = np.full(found.rows.shape, -1.0)
+        chances[place, column] = self.blend.find_chances(features)
+        return found.rows, chances, found.sources
 
-    def _repeat(self, start: int, stop: int) -> Candidates:
+    def _repeat(self, start: int, stop: int, found: Found) -> Candidates:
         pairs = self.history.pairs_of(start, stop)
         users, items = self.history.users[pairs], self.history.items[pairs]
-        others = between(self.history, self.model, users, items)
+        others = between(self.history, self.model, users, items, near=found.near, start=start)
         features = np.column_stack([self.history.pair_features[pairs], others])
-        logits = self.blend.repeat[0] + features @ self.blend.repeat[1:]
-        logits[~self.sellable[items]] = -np.inf
-        order = np.lexsort((items, -logits, users))
-        users, items, logits = users[order], items[order], logits[order]
+        chances = self.blend.repeat_chances(features)
+        chances[~self.sellable[items]] = -1.0
+        order = np.lexsort((items, -chances, users))
+        users, items, chances = users[order], items[order], chances[order]
         rank = np.arange(pairs.start, pairs.stop) - self.history.indptr[users]
         kept = rank < self.max_repeat
         rows = np.full((stop - start, self.max_repeat), NO_ITEM, np.int32)
-        found = np.full((stop - start, self.max_repeat), -np.inf, np.float32)
+        best = np.full((stop - start, self.max_repeat), -1.0)
         rows[users[kept] - start, rank[kept]] = items[kept]
-        found[users[kept] - start, rank[kept]] = logits[kept]
-        return rows, found, np.full(rows.shape, Source.REPEAT, np.uint8)
+        best[users[kept] - start, rank[kept]] = chances[kept]
+        return rows, best, np.full(rows.shape, Source.REPEAT, np.uint8)
 
 
-def _named(names: tuple[str, ...], weights: NDArray[np.float64]) -> dict[str, float]:
-    return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
+def _gains(model: lightgbm.Booster | None) -> dict[str, float]:
+    """Returns each feature's share of what the model's splits gained."""
+    if model is None:
+        return {}
+    gains = model.feature_importance("gain")
+    shares = gains / max(float(gains.sum()), 1e-12)
+    return {
+        name: round(float(share), 4)
+        for share, name in sorted(zip(shares, model.feature_name(), strict=True), reverse=True)
+    }

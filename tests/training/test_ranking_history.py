@@ -8,10 +8,12 @@ import pytest
 
 from recdata.artefacts import ITEMS, PURCHASES
 from recdata.errors import RunError
-from training.history import ITEM_FEATURES, PAIR_FEATURES, category_codes, is_member, pair_history
+from training.affinity import AFFINITY_FEATURES
+from training.history import ITEM_FEATURES, USER_FEATURES, category_codes, is_member, pair_history
+from training.rhythm import PAIR_FEATURES, median_by
 
 AS_OF = date(2024, 3, 1)
-CATEGORIES = np.array([0, 0, 1], np.int32)
+CATEGORIES = np.array([[0, 0], [0, 0], [1, 0]], np.int32)
 
 
 def purchases(*lines: tuple[int, int, int, float]) -> pl.LazyFrame:
@@ -34,39 +36,96 @@ def test_pairs_are_sorted_and_start_where_indptr_says() -> None:
     assert found.indptr.tolist() == [0, 2, 2, 3]
 
 
+def named(found) -> dict[str, float]:
+    return dict(zip(PAIR_FEATURES, found.pair_features[0].tolist(), strict=True))
+
+
 def test_frequency_counts_days_each_halved_by_its_half_life() -> None:
     found = history((14, 0, 0, 1), (14, 0, 0, 5), (28, 0, 0, 1))
-    features = dict(zip(PAIR_FEATURES, found.pair_features[0], strict=True))
-    assert features["log_frequency_14"] == pytest.approx(np.log1p(0.5 + 0.25))
-    assert features["log_frequency_56"] == pytest.approx(np.log1p(0.5**0.25 + 0.5**0.5))
-    assert features["log_days_bought"] == pytest.approx(np.log(3))
-    assert features["log_days_since"] == pytest.approx(np.log(15))
-    assert features["log_lateness"] == pytest.approx(0.0)  # 14 days since, 14 days between
+    features = named(found)
+    assert features["frequency_14"] == pytest.approx(0.5 + 0.25)
+    assert features["frequency_56"] == pytest.approx(0.5**0.25 + 0.5**0.5)
+    assert [features[name] for name in ("days_bought", "days_since", "days_known")] == [2, 14, 28]
     assert (found.days_bought.tolist(), found.days_since.tolist()) == ([2], [14])
 
 
-def test_a_single_purchase_is_neither_early_nor_late() -> None:
-    assert history((9, 0, 0, 1)).pair_features[0][PAIR_FEATURES.index("log_lateness")] == 0
+def test_an_item_is_late_by_the_shoppers_own_gap_and_by_that_of_its_buyers() -> None:
+    # own gaps 10, 20, 10: median 10; the other buyer's gap 4, so the item's is the median of 10 and 4
+    features = named(history(*((age, 0, 0, 1) for age in (5, 15, 35, 45)), (1, 1, 0, 1), (5, 1, 0, 1)))
+    assert features["median_gap"] == 10
+    assert features["spread_of_gaps"] == pytest.approx(np.std([10, 20, 10], ddof=1))
+    assert features["lateness"] == pytest.approx(0.5)
+    assert features["lateness_for_item"] == pytest.approx(5 / 7)
 
 
-def test_items_know_their_recent_buyers_all_buyers_and_repeat_share() -> None:
+def test_a_single_purchase_has_no_rhythm() -> None:
+    features = named(history((9, 0, 0, 1)))
+    for name in ("median_gap", "spread_of_gaps", "lateness", "lateness_for_item"):
+        assert np.isnan(features[name])
+
+
+def test_visits_count_days_of_any_purchase_since_the_last_and_since_the_first_of_this() -> None:
+    features = named(
+        history((20, 0, 0, 1), (10, 0, 0, 1), (30, 0, 1, 1), (5, 0, 1, 1), (5, 0, 2, 1), (1, 0, 1, 1))
+    )
+    assert features["visits_since"] == 2  # 5 and 1 days ago
+    assert features["share_of_visits"] == pytest.approx(2 / 4)  # bought on 20 and 10 of 20, 10, 5, 1
+
+
+def test_items_know_their_buyers_finders_and_repeat_share() -> None:
     found = history((1, 0, 0, 1), (2, 0, 0, 1), (28, 1, 0, 1), (29, 2, 0, 1))
-    features = dict(zip(ITEM_FEATURES, found.item_features[0], strict=True))
+    features = dict(zip(ITEM_FEATURES, found.item_features[0].tolist(), strict=True))
     assert found.recent_buyers.tolist() == [2, 0, 0]
-    assert features["log_recent_buyers"] == pytest.approx(np.log(3))
-    assert features["log_buyers"] == pytest.approx(np.log(4))
-    assert features["log_repeat_share"] == pytest.approx(np.log((1 + 1) / (3 + 10)))
+    assert found.new_buyers.tolist() == [2, 0, 0]
+    assert [features[name] for name in ("buyers_7", "buyers_28", "new_buyers_28", "buyers")] == [1, 2, 2, 3]
+    assert features["growth"] == pytest.approx(np.log(5 / 4))
+    assert features["repeat_share"] == pytest.approx((1 + 1) / (3 + 10))
+    assert (features["days_unsold"], features["price"]) == (1, 1.0)
+    assert found.item_features[1, ITEM_FEATURES.index("days_unsold")] == 999
 
 
-def test_activity_is_the_days_with_a_purchase_among_the_last_28() -> None:
-    found = history((1, 0, 0, 1), (1, 0, 1, 1), (5, 0, 0, 1), (29, 0, 0, 1), (30, 1, 0, 1))
-    assert found.user_features[:, 0] == pytest.approx(np.log1p([2, 0, 0]))
+def test_shoppers_know_their_visits_and_how_much_they_try() -> None:
+    found = history((1, 0, 0, 1), (1, 0, 1, 1), (5, 0, 0, 2), (29, 0, 0, 1), (30, 1, 0, 1))
+    features = dict(zip(USER_FEATURES, found.user_features.T.tolist(), strict=True))
+    assert features["visits_28"] == [2, 0, 0]
+    assert features["items_28"] == [2, 0, 0]
+    assert features["finds_28"] == [1, 0, 0]  # item 1; item 0 was known 29 days ago
+    assert features["share_of_finds"] == pytest.approx([2 / 3, 1 / 2, 0])
+    assert features["price_of_user"] == pytest.approx([4 / 5, 1, 0])  # four lines of 1.0 for five units
 
 
-def test_affinity_counts_days_of_the_whole_category_also_for_items_never_bought() -> None:
-    found = history((1, 0, 0, 1), (2, 0, 0, 1), (1, 1, 2, 1))
+def test_affinity_is_to_the_whole_category_also_for_items_never_bought() -> None:
+    found = history((10, 0, 0, 1), (100, 0, 0, 1), (30, 0, 1, 2), (1, 1, 2, 1))
     between = found.features_between(np.array([0, 0, 1, 2]), np.array([1, 2, 2, 0]))
-    assert between[:, -1] == pytest.approx(np.log1p([2, 0, 1, 0]))
+    names = found.between_names()
+    assert between.shape == (4, len(names))
+    table = {name: between[:, names.index(name)].tolist() for name in names}
+    assert table["category_days"] == [3, 0, 1, 0]
+    assert table["category_last"] == [10, 999, 1, 999]
+    assert table["category_items"] == [2, 0, 1, 0]
+    assert table["category_finds"] == [1, 0, 1, 0]  # item 0 was first bought a hundred days ago
+    assert table["category_price_ratio"][0] == pytest.approx(0.5 / 0.75)  # item 1 costs 0.5, usual 3 for 4
+    assert np.isnan(table["category_price_ratio"][1])
+    assert table["parent_days"] == [3, 3, 1, 0]
+    assert table["category_share_of_new"] == pytest.approx([0, 1, 1, 0])
+    assert names[-len(AFFINITY_FEATURES)] == "parent_days"
+
+
+def test_neighbours_are_items_that_the_same_shoppers_buy() -> None:
+    found = history((1, 0, 0, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 1), (1, 2, 2, 1))
+    assert found.neighbours.pool.tolist() == [0, 1, 2]
+    # Gram matrix [[2, 2, 0], [2, 2, 0], [0, 0, 1]] + 2 * 5 / 3 on its diagonal; B = 2 / (2 + 10 / 3)
+    weights = found.neighbours.weights
+    assert weights[0, 1] == pytest.approx(2 / (2 + 10 / 3))
+    assert np.count_nonzero(weights) == 2
+    scores = found.neighbour_scores(0, 3)
+    assert scores[0, 1] == pytest.approx(weights[0, 1] * np.sqrt(np.log1p(0.5 ** (1 / 112))))
+    assert not scores[2].any()
+
+
+def test_medians_leave_out_what_is_not_a_number() -> None:
+    medians = median_by(np.array([0, 0, 2, 2, 2]), np.array([1.0, 4.0, np.nan, 9.0, 5.0]), 3)
+    assert medians == pytest.approx([2.5, np.nan, 7.0], nan_ok=True)
 
 
 def test_what_was_returned_was_not_bought() -> None:
@@ -84,7 +143,7 @@ def test_a_choice_of_shoppers_keeps_theirs_under_new_rows() -> None:
     assert part.items.tolist() == [0, 0, 2]
     assert part.indptr.tolist() == [0, 1, 3]
     both = found.features_between(np.array([0, 2]), np.array([1, 1]))
-    assert np.array_equal(part.features_between(np.array([0, 1]), np.array([1, 1])), both)
+    assert np.array_equal(part.features_between(np.array([0, 1]), np.array([1, 1])), both, equal_nan=True)
 
 
 def test_an_unknown_row_is_named() -> None:
@@ -92,10 +151,13 @@ def test_an_unknown_row_is_named() -> None:
         history((1, 9, 0, 1))
 
 
-def test_equal_categories_share_a_code() -> None:
-    rows = [(row, f"i{row}", "T", category) for row, category in enumerate(("B", "A", "B"))]
+def test_equal_categories_share_a_code_and_so_do_those_of_one_parent() -> None:
+    paths = ("B > Y", "A", "B > Y", "B > X")
+    rows = [(row, f"i{row}", "T", category) for row, category in enumerate(paths)]
     items = pl.DataFrame(rows, schema=dict(list(ITEMS.items())[:4]), orient="row")
-    assert category_codes(items).tolist() == [1, 0, 1]
+    codes = category_codes(items)
+    assert codes[:, 0].tolist() == [2, 0, 2, 1]
+    assert codes[:, 1].tolist() == [1, 0, 1, 1]
 
 
 def test_membership_is_asked_of_sorted_keys() -> None:

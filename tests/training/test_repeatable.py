@@ -61,7 +61,13 @@ def test_interactions_are_repeatable(purchases):
 def test_histories_are_repeatable(purchases):
     categories = np.zeros(ITEMS, np.int32)
     histories = [pair_history(purchases.lazy(), USERS, categories, as_of=AS_OF) for _ in range(RUNS)]
-    assert all(np.array_equal(each.pair_features, histories[0].pair_features) for each in histories)
+    for name in ("pair_features", "item_features", "user_features"):
+        first = getattr(histories[0], name)
+        assert all(np.array_equal(getattr(each, name), first, equal_nan=True) for each in histories)
+    kept = [each.affinities[0].kept for each in histories]
+    assert all(np.array_equal(each, kept[0], equal_nan=True) for each in kept)
+    weights = [each.neighbours.weights for each in histories]
+    assert all(np.array_equal(each, weights[0]) for each in weights)
 
 
 def test_what_was_bought_is_repeatable(purchases):

@@ -134,7 +134,7 @@ def measure_context(
     `who` is "shopper" where the list without context is the one that is served, and "visitor" where it is the
     bestsellers, for the same baskets.  Everything is learned before the split.
     """
-    n_items = categories.size
+    n_items = len(categories)
     drawn = draw_baskets(purchases, split, count=count, rng=rng)
     users = np.unique(drawn.users)
     before = purchases.filter(pl.col("day") < split.start)

@@ -86,7 +86,7 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
     """
     purchases, behaviour, n_users = shop.purchases, shop.behaviour, shop.users.height
     categories = category_codes(shop.items)
-    n_items = categories.size
+    n_items = len(categories)
     bought = bought_pairs(purchases, split)
     users = judged_users(bought, config)
     history = pair_history(purchases, n_users, categories, as_of=split.start)

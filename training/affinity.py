@@ -1,0 +1,117 @@
+"""Owns how close each shopper is to each category: how often, how lately and at what price he buys there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+
+NEW_DAYS = 84  # an item first bought within so many days counts as a find of the shopper
+NEVER_DAYS = 999.0  # days since the last purchase where there is none
+#: What is kept of each pair of shopper and category; the price comes last.
+KEPT = ("days", "last", "frequency", "items", "finds", "price")
+#: What is said of a pair of shopper and item: KEPT with the item's price over the usual one, and the item's
+#: share of its category's new buyers.
+AFFINITY_FEATURES = (*KEPT[:-1], "price_ratio", "share_of_new")
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """One level of the category tree.
+
+    Attributes:
+        codes: `(n_items,)` int32, each item's category at this level, below n_items.
+        keys: `(n_keys,)` int64, ascending: `user_row * n_items + code`.
+        kept: `(n_keys, len(KEPT))` float32; days bought over all items, days since the last, frequency with a
+            half-life of 28 days, distinct items, items first bought within `NEW_DAYS`, mean price paid.
+        share_of_new: `(n_items,)` float32, share of the category's new buyers that were the item's.
+    """
+
+    codes: NDArray[np.int32]
+    keys: NDArray[np.int64]
+    kept: Floats32
+    share_of_new: Floats32
+
+    def between(
+        self, users: NDArray[np.integer], items: NDArray[np.integer], prices: Floats32
+    ) -> tuple[Floats32, ...]:
+        """Returns a column for each of `AFFINITY_FEATURES`, `(n_pairs,)` float32.
+
+        Args:
+            users: `(n_pairs,)` user rows.
+            items: `(n_pairs,)` item rows.
+            prices: `(n_items,)` what an item costs, 0 where unknown.
+        """
+        keys = users.astype(np.int64) * self.codes.size + self.codes[items]
+        found = np.zeros((keys.size, len(KEPT)), np.float32)
+        found[:, KEPT.index("last")] = NEVER_DAYS
+        found[:, KEPT.index("price")] = np.nan
+        if self.keys.size:
+            places = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
+            known = self.keys[places] == keys
+            found[known] = self.kept[places[known]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found[:, -1] = prices[items] / np.maximum(found[:, -1], 0.01)
+        return (*found.T, self.share_of_new[items])
+
+    def of_users(self, users: NDArray[np.int64]) -> Affinity:
+        """Returns the same for the given ascending user rows, whose positions become the user rows."""
+        owners, codes = np.divmod(self.keys, self.codes.size)
+        places = np.searchsorted(users, owners)
+        kept = places < users.size
+        kept[kept] = users[places[kept]] == owners[kept]
+        keys = places[kept] * np.int64(self.codes.size) + codes[kept]
+        return Affinity(self.codes, keys, self.kept[kept], self.share_of_new)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSums:
+    """What affinity is added up from: one entry a pair bought, sorted by user, then item.
+
+    Attributes:
+        users: `(n_pairs,)` int32.
+        items: `(n_pairs,)` int32.
+        days: days on which the pair was bought.
+        since: days since the last of them.
+        known: days since the first of them.
+        frequency: days bought, each halved every 28 days.
+        quantity: units bought.
+        revenue: paid for them.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    days: NDArray[np.int64]
+    since: NDArray[np.int64]
+    known: NDArray[np.int64]
+    frequency: NDArray[np.float64]
+    quantity: NDArray[np.float64]
+    revenue: NDArray[np.float64]
+
+
+def affinity(pairs: PairSums, codes: NDArray[np.int32], new_buyers: NDArray[np.int64]) -> Affinity:
+    """Returns the affinity of all shoppers to the categories `codes`, `(n_items,)`.
+
+    Args:
+        pairs: everything bought.
+        codes: each item's category.
+        new_buyers: `(n_items,)` buyers who bought the item for the first time of late.
+    """
+    n_items = codes.size
+    keys, places = np.unique(pairs.users.astype(np.int64) * n_items + codes[pairs.items], return_inverse=True)
+
+    def total(values: NDArray[np.generic] | None) -> NDArray[np.float64]:
+        return np.bincount(places, weights=values, minlength=keys.size).astype(np.float64)
+
+    last = np.full(keys.size, NEVER_DAYS)
+    np.minimum.at(last, places, pairs.since)
+    quantity = total(pairs.quantity)
+    price = np.divide(total(pairs.revenue), quantity, out=np.full(keys.size, np.nan), where=quantity > 0)
+    finds = total(pairs.known <= NEW_DAYS)
+    kept = (total(pairs.days), last, total(pairs.frequency), total(None), finds, price)
+    of_category = np.bincount(codes, weights=new_buyers, minlength=n_items)[codes] if n_items else new_buyers
+    share = new_buyers / np.maximum(of_category, 1.0)
+    return Affinity(codes, keys, np.column_stack(kept).astype(np.float32), share.astype(np.float32))
