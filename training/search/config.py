@@ -27,6 +27,9 @@ class SearchConfig(RoomConfig, frozen=True):
     explore_share: Share = 0.4
     # Weight of items never bought before in the score; that of all items is what is left to 1.
     never_bought_share: Share = 0.5
+    # Weight of recall, how much of what was bought stands in the list, in the score; that of NDCG, which also
+    # asks how high it stands, is what is left to 1.
+    recall_share: Share = 0.5
     # Longest vectors tried; they cost training time, memory and serving time in proportion.
     max_factors: PositiveInt = 256
     # Where pairs have no time: share of each one's pairs that is held out to judge.

@@ -23,6 +23,7 @@ Matrix = sparse.csr_array[np.float32, tuple[int, int]]
 Factors = NDArray[np.float32]
 
 ALL, NEVER_BOUGHT = "all", "never_bought"
+JUDGED_METRICS = ("recall", "ndcg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,18 @@ class Fold:
 
     def judge(
         self, user_factors: Factors, item_factors: Factors, *, k: int, threads: int = 0
-    ) -> dict[str, float]:
-        """Returns the mean NDCG@k of the lists, by question; arguments as of `lists`.
+    ) -> dict[tuple[str, str], float]:
+        """Returns the means of `JUDGED_METRICS` of the lists, by question and metric; see `lists`.
 
         A shopper without relevant items does not count; 0 where nobody has any.
         """
         lists = self.lists(user_factors, item_factors, k=k, threads=threads)
-        return {
-            name: float(np.nanmean(user_metrics(lists[name], relevant)["ndcg"]))
-            if relevant.keys.size
-            else 0.0
-            for name, relevant in self.relevant.items()
-        }
+        found = {}
+        for name, relevant in self.relevant.items():
+            measured = user_metrics(lists[name], relevant)
+            for metric in JUDGED_METRICS:
+                found[name, metric] = float(np.nanmean(measured[metric])) if relevant.keys.size else 0.0
+        return found
 
 
 def folds_of_events(

@@ -24,6 +24,8 @@ from training.search.space import Point, Settings, Space
 from training.solver import solve_rows
 from training.weights import penalties_of
 
+Found = dict[tuple[str, str], float]
+
 PARENTS = 3
 TINY = 1e-12  # a weight that counts nothing and may be divided by
 
@@ -36,8 +38,8 @@ class Trial:
         point: where it stands in the space.
         settings: with the sweeps after which it did best.
         sweeps: how many were made.
-        score: the mean of the NDCGs' quotients with those of the first trial, weighted by question.
-        ndcg: mean over folds by question, after the best number of sweeps.
+        score: the mean of the measures' quotients with those of the first trial, weighted.
+        found: mean over folds of each measure, by question and metric, after the best number of sweeps.
         seconds: what it took.
     """
 
@@ -45,7 +47,7 @@ class Trial:
     settings: Settings
     sweeps: int
     score: float
-    ndcg: dict[str, float]
+    found: Found
     seconds: float
 
 
@@ -80,8 +82,8 @@ class FoldFit:
         with threadpool_limits(limits=1, user_api="blas"):
             self._model.fit(sparse.csr_matrix(self._confidences), show_progress=False)
 
-    def judge(self, k: int) -> dict[str, float]:
-        """Returns the NDCG@k of the model as it stands, by question."""
+    def judge(self, k: int) -> Found:
+        """Returns how the model does as it stands, by question and metric, in lists of k."""
         users, items = self._fold.users, np.asarray(self._model.item_factors)
         vectors = solve_rows(
             sparse.csr_array(self._confidences[users]),
@@ -109,7 +111,7 @@ class Search:
         self._folds, self._space, self._config, self._k = folds, space, config, k
         self._rng = np.random.default_rng(config.seed)
         self._judged: dict[int, list[float]] = {sweeps: [] for sweeps in config.sweeps}
-        self._base: dict[str, float] = {}
+        self._base: Found = {}
         self.trials: list[Trial] = []
 
     def run(self, on_trial: Callable[[Trial], None] | None = None) -> None:
@@ -149,31 +151,36 @@ class Search:
             for fit in fits:
                 fit.sweep(sweeps - done)
             done = sweeps
-            ndcg = _mean([fit.judge(self._k) for fit in fits])
-            score = self._score(ndcg)
-            judged.append((score, -sweeps, ndcg))
+            found = _mean([fit.judge(self._k) for fit in fits])
+            score = self._score(found)
+            judged.append((score, -sweeps, found))
             if not self._goes_on(sweeps, score):
                 break
-        score, fewest, ndcg = max(judged, key=lambda each: each[:2])
+        score, fewest, found = max(judged, key=lambda each: each[:2])
         if not self.trials:
-            self._base = ndcg
+            self._base = found
             score = 1.0
-            self._judged = {-minus: [self._score(found)] for _, minus, found in judged}
+            self._judged = {-minus: [self._score(each)] for _, minus, each in judged}
         settings = Settings(settings.interactions, msgspec.structs.replace(settings.als, iterations=-fewest))
-        return Trial(point, settings, done, score, ndcg, time.monotonic() - started)
+        return Trial(point, settings, done, score, found, time.monotonic() - started)
 
-    def _score(self, ndcg: dict[str, float]) -> float:
+    def _score(self, found: Found) -> float:
         """Returns the weighted mean of the quotients with the first trial's best.
 
-        Before the first trial has ended it is the weighted sum; questions without an answer count nothing.
+        Before the first trial has ended it is the weighted sum; measures that it has at 0 count nothing.
         """
-        share = self._config.never_bought_share
-        weights = {name: share if name == NEVER_BOUGHT else 1.0 - share for name in ndcg}
+        weights = {key: self._weight(*key) for key in found}
         if not self._base:
-            return sum(weights[name] * value for name, value in ndcg.items())
-        asked = [name for name, value in self._base.items() if value > 0]
-        weighted = sum(weights[name] * ndcg[name] / self._base[name] for name in asked)
-        return weighted / max(sum(weights[name] for name in asked), TINY)
+            return sum(weights[key] * value for key, value in found.items())
+        asked = [key for key, value in self._base.items() if value > 0]
+        weighted = sum(weights[key] * found[key] / self._base[key] for key in asked)
+        return weighted / max(sum(weights[key] for key in asked), TINY)
+
+    def _weight(self, question: str, metric: str) -> float:
+        unknown, recall = self._config.never_bought_share, self._config.recall_share
+        return (unknown if question == NEVER_BOUGHT else 1.0 - unknown) * (
+            recall if metric == "recall" else 1.0 - recall
+        )
 
     def _goes_on(self, sweeps: int, score: float) -> bool:
         """Returns whether a trial is among the best of all that were judged after as many sweeps."""
@@ -182,5 +189,5 @@ class Search:
         return score >= float(np.quantile(scores, 1.0 - self._config.keep_share))
 
 
-def _mean(found: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+def _mean(found: list[Found]) -> Found:
+    return {key: float(np.mean([each[key] for each in found])) for key in found[0]}

@@ -27,9 +27,9 @@ ALS_KEYS = (
 
 def trial_line(trial: Trial, number: int, best: Trial) -> str:
     """Returns one line about a trial just made."""
-    ndcg = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in trial.ndcg.items())
+    found = ", ".join(f"{_named(*key)} {value:.4f}" for key, value in trial.found.items())
     return (
-        f"{number:4d}  {trial.score:.4f} (best {best.score:.4f})  ndcg {ndcg}  "
+        f"{number:4d}  {trial.score:.4f} (best {best.score:.4f})  {found}  "
         f"{trial.sweeps} sweeps, {trial.seconds:.1f} s"
     )
 
@@ -44,8 +44,8 @@ def print_trials(console: Console, trials: Sequence[Trial], *, timed: bool) -> N
     for place, trial in enumerate(shown, start=1):
         table.add_column("as configured" if trial is trials[0] else f"{place}.", justify="right")
     table.add_row("score", *(f"{trial.score:.4f}" for trial in shown))
-    for name in trials[0].ndcg:
-        table.add_row(f"ndcg {name.replace('_', ' ')}", *(f"{trial.ndcg[name]:.4f}" for trial in shown))
+    for key in trials[0].found:
+        table.add_row(_named(*key), *(f"{trial.found[key]:.4f}" for trial in shown))
     for key in (*ALS_KEYS, *(INTERACTION_KEYS if timed else ())):
         table.add_row(key, *(_shown(trial.settings, key) for trial in shown))
     table.add_row("seconds", *(f"{trial.seconds:.1f}" for trial in shown))
@@ -65,6 +65,10 @@ def write_settings(path: Path, settings: Settings, *, timed: bool) -> None:
     """Writes the settings as TOML, in place of an earlier search's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(settings_toml(settings, timed=timed), encoding="utf-8")
+
+
+def _named(question: str, metric: str) -> str:
+    return f"{metric} {question.replace('_', ' ')}"
 
 
 def _shown(settings: Settings, key: str) -> str:
