@@ -62,13 +62,13 @@ class Rivals:
         known = self.history.keys
         nothing = np.empty(0, np.int64)
         shown: dict[tuple[str, str], Shown] = {}
-        for target, left_out in (("all", nothing), ("never_bought", known)):
+        by_als = self._als(k)
+        for target, left_out, als in (("all", nothing, by_als[0]), ("never_bought", known, by_als[1])):
             bestsellers = self.bestsellers(k, left_out)
             own_frequency = self._own_frequency(k, nothing_left=target == "never_bought")
             chosen = first_allowed(served, k, left_out, self.history.n_items)
             shown["bestsellers", target] = Shown(bestsellers, holds_any(bestsellers))
             shown["own_frequency", target] = Shown(own_frequency, holds_any(own_frequency))
-            als = self._als(k, without_bought=target == "never_bought")
             shown["als", target] = Shown(als, holds_any(als))
             shown["served", target] = Shown(fill_up(chosen, bestsellers), holds_any(chosen))
         return shown
@@ -103,31 +103,37 @@ class Rivals:
         lists[users[kept], rank[kept]] = history.items[order][kept]
         return lists
 
-    def _als(self, k: int, *, without_bought: bool) -> Lists:
-        lists = np.full((self.history.n_users, k), NO_ITEM, np.int32)
+    def _als(self, k: int) -> tuple[Lists, Lists]:
+        """Returns the model's lists, and those without what the shopper had bought."""
+        n_users = self.history.n_users
+        every, fresh = (np.full((n_users, k), NO_ITEM, np.int32) for _ in range(2))
         pool = np.flatnonzero(self.model.item_factors.any(axis=1))
         if not pool.size:
-            return lists
+            return every, fresh
         place = np.full(self.history.n_items, NO_ITEM)
         place[pool] = np.arange(pool.size)
         vectors = np.ascontiguousarray(self.model.item_factors[pool].T)
         size = block_rows(pool.size)
 
-        def block(start: int) -> tuple[int, Lists]:
-            scores = self.model.user_factors[start : start + size] @ vectors
-            if without_bought:
-                pairs = self.history.pairs_of(start, min(start + size, self.history.n_users))
-                places = place[self.history.items[pairs]]
-                scores[
-                    (self.history.users[pairs] - start)[places != NO_ITEM], places[places != NO_ITEM]
-                ] = -np.inf
-            best, values = top_k(scores, k)
-            return start, np.where(np.isfinite(values), pool[best], NO_ITEM).astype(np.int32)
+        def best(scores: NDArray[np.float32]) -> Lists:
+            places, values = top_k(scores, k)
+            return np.where(np.isfinite(values), pool[places], NO_ITEM).astype(np.int32)
 
-        for start, rows in in_threads(block, range(0, self.history.n_users, size), threads=0):
-            lists[start : start + size, : rows.shape[1]] = rows
-        lists[~self.model.user_factors.any(axis=1)] = NO_ITEM
-        return lists
+        def block(start: int) -> tuple[int, Lists, Lists]:
+            scores = self.model.user_factors[start : start + size] @ vectors
+            whole = best(scores)
+            pairs = self.history.pairs_of(start, min(start + size, n_users))
+            places = place[self.history.items[pairs]]
+            inside = places != NO_ITEM
+            scores[(self.history.users[pairs] - start)[inside], places[inside]] = -np.inf
+            return start, whole, best(scores)
+
+        for start, whole, rest in in_threads(block, range(0, n_users, size), threads=0):
+            every[start : start + size, : whole.shape[1]] = whole
+            fresh[start : start + size, : rest.shape[1]] = rest
+        without = ~self.model.user_factors.any(axis=1)
+        every[without] = fresh[without] = NO_ITEM
+        return every, fresh
 
 
 def first_allowed(lists: Lists, k: int, left_out: NDArray[np.int64], n_items: int) -> Lists:
