@@ -1,15 +1,23 @@
-"""Owns the items most like an item, by the angle between their vectors in ALS; the stage `similar`."""
+"""Owns the items most like an item, by the angle between their vectors; the stage `similar`.
+
+The vectors are those of ALS, drawn towards what an item's traits speak for where few have bought it
+(`training/content.py`), so that a new item has a list, and stands in lists, from its first day.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from recdata.artefacts import read_artefact
 from recdata.config import NonNegativeInt, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
 from training.blocks import NO_ITEM, block_rows, in_threads, top_k
+from training.content import item_traits, with_content
 
 
 class SimilarConfig(RoomConfig, frozen=True):
@@ -17,6 +25,9 @@ class SimilarConfig(RoomConfig, frozen=True):
 
     # Similar items kept for each item; 1 to 200 is usual.
     similar_per_item: PositiveInt = 50
+    # Days after its launch in which an item that too few have bought for a vector of its own stands in lists
+    # all the same; it has a list of its own always.
+    new_item_days: NonNegativeInt = 56
     # Threads; 0 means every core.  The lists do not depend on it.
     threads: NonNegativeInt = 0
 
@@ -25,6 +36,7 @@ def similar_items(
     item_factors: NDArray[np.float32],
     config: SimilarConfig,
     *,
+    listed: NDArray[np.bool_] | None = None,
     on_items: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Returns each item's nearest others by cosine, best first, ties by item row upwards.
@@ -34,6 +46,7 @@ def similar_items(
     Args:
         item_factors: `(n_items, factors)` float32.
         config: length of the lists, threads.
+        listed: `(n_items,)` which items may stand in a list; all of them if None.
         on_items: called with the number of items done since the last call.
 
     Returns:
@@ -45,19 +58,22 @@ def similar_items(
     norms = np.linalg.norm(item_factors, axis=1)
     known = np.flatnonzero(norms > 0)
     units = item_factors[known] / norms[known, None]
-    catalogue = np.ascontiguousarray(units.T)
-    size = block_rows(known.size)
+    members = np.arange(known.size) if listed is None else np.flatnonzero(listed[known])
+    place = np.full(known.size, NO_ITEM)
+    place[members] = np.arange(members.size)
+    catalogue = np.ascontiguousarray(units[members].T)
+    size = block_rows(members.size)
 
     def nearest(start: int) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
         block = units[start : start + size] @ catalogue
-        inside = np.arange(block.shape[0])
-        block[inside, start + inside] = -np.inf  # an item is not similar to itself
+        inside = np.flatnonzero(place[start : start + size] != NO_ITEM)
+        block[inside, place[start + inside]] = -np.inf  # an item is not similar to itself
         return start, *top_k(block, k)
 
     for start, places, found in in_threads(nearest, range(0, known.size, size), threads=config.threads):
         items, width = known[start : start + size], places.shape[1]
         real = np.isfinite(found)
-        rows[items, :width] = np.where(real, known[places], NO_ITEM)
+        rows[items, :width] = np.where(real, known[members[places]], NO_ITEM)
         cosines[items, :width] = np.where(real, found, 0.0)
         if on_items is not None:
             on_items(items.size)
@@ -68,19 +84,33 @@ def similar_stage(config: SimilarConfig) -> Stage:
     """Returns the stage that lists similar items for every item with factors."""
 
     def work(ctx: StageContext) -> dict[str, object]:
-        item_factors = np.load(ctx.source("item_factors.npy"))
-        known = int(np.count_nonzero(item_factors.any(axis=1)))
+        items = read_artefact(ctx.source("items.parquet"), "items")
+        vectors = np.load(ctx.source("item_factors.npy"))
+        buyers = np.bincount(np.load(ctx.source("interacted_rows.npy")), minlength=items.height)
+        directions = with_content(item_traits(items), vectors, buyers)
+        listed = vectors.any(axis=1) | new_items(items, as_of=ctx.run.as_of, days=config.new_item_days)
+        known = int(np.count_nonzero(directions.any(axis=1)))
         with ctx.bar("similar items", total=known) as advance:
-            rows, cosines = similar_items(item_factors, config, on_items=advance)
+            rows, cosines = similar_items(directions, config, listed=listed, on_items=advance)
         np.save(ctx.target("similar_rows.npy"), rows)
         np.save(ctx.target("similar_scores.npy"), cosines)
-        return {"items_with_list": int(np.count_nonzero(rows[:, 0] != NO_ITEM))}
+        return {
+            "items_with_list": int(np.count_nonzero(rows[:, 0] != NO_ITEM)),
+            "items_in_lists": int(np.count_nonzero(listed)),
+        }
 
     return Stage(
         name="similar",
-        version=1,
-        inputs=("item_factors.npy",),
+        version=2,
+        inputs=("items.parquet", "item_factors.npy", "interacted_rows.npy"),
         outputs=("similar_rows.npy", "similar_scores.npy"),
         work=work,
         config=config,
     )
+
+
+def new_items(items: pl.DataFrame, *, as_of: date, days: int) -> NDArray[np.bool_]:
+    """Returns which rows of the `items` artefact were launched in the `days` before `as_of`, `(n_items,)`."""
+    launched = pl.col("launched_on")
+    inside = (launched >= as_of - timedelta(days=days)) & (launched < as_of)
+    return items.select(inside.fill_null(value=False)).to_series().to_numpy()

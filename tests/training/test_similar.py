@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from datetime import date
+from io import StringIO
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from rich.console import Console
 
+from recdata.artefacts import ITEMS, write_artefact
+from recdata.runs import RunFolder
 from training.blocks import GROUP_COLUMNS, in_threads, top_k
-from training.similar import SimilarConfig, similar_items
+from training.similar import SimilarConfig, new_items, similar_items, similar_stage
 
 TWO = SimilarConfig(similar_per_item=2)
 
@@ -24,6 +32,42 @@ def test_items_without_a_vector_have_no_list_and_stand_in_none() -> None:
     rows, cosines = similar_items(factors, TWO)
     assert rows.tolist() == [[2, -1], [-1, -1], [0, -1]]
     assert cosines[:, 1].tolist() == [0, 0, 0]
+
+
+def test_an_item_that_may_not_be_listed_has_a_list_and_stands_in_none() -> None:
+    factors = np.array([[1, 0], [10, 1], [0, 3], [1, 1]], np.float32)
+    rows, _ = similar_items(factors, TWO, listed=np.array([True, False, True, True]))
+    assert rows.tolist() == [[3, 2], [0, 3], [3, 0], [0, 2]]
+
+
+def test_an_item_is_new_from_its_launch_on_for_so_many_days() -> None:
+    days = (date(2024, 2, 2), date(2024, 2, 1), date(2024, 3, 1), None)
+    items = pl.DataFrame({"launched_on": days}, schema={"launched_on": pl.Date})
+    assert new_items(items, as_of=date(2024, 3, 1), days=28).tolist() == [True, False, False, False]
+
+
+def test_a_new_item_is_like_those_of_its_category_and_an_old_one_without_buyers_in_no_list(
+    tmp_path: Path,
+) -> None:
+    run = RunFolder(tmp_path, "r1", date(2024, 3, 1), Console(file=StringIO()))
+    run.path.mkdir(parents=True)
+    categories = ["Tea", "Tea", "Tea", "Soap", "Soap", "Tea", "Soap"]
+    launched = [date(2023, 1, 1)] * 5 + [date(2024, 2, 20), date(2023, 1, 1)]
+    items = [
+        (row, f"i{row}", category, category, "", 1.0, None, day, "active", None, "{}")
+        for row, (category, day) in enumerate(zip(categories, launched, strict=True))
+    ]
+    write_artefact(pl.DataFrame(items, schema=ITEMS, orient="row"), run.path / "items.parquet", "items")
+    factors = [[1, 0.1], [1, 0.2], [1, -0.1], [0.1, 1], [0, 1], [0, 0], [0, 0]]
+    np.save(run.path / "item_factors.npy", np.array(factors, np.float32))
+    np.save(run.path / "interacted_rows.npy", np.repeat(np.arange(5), 50).astype(np.int32))
+    (record,) = run.execute([similar_stage(SimilarConfig(similar_per_item=3))])
+    rows = np.load(run.path / "similar_rows.npy")
+    assert set(rows[5]) == {0, 1, 2}
+    assert 5 in rows[0]
+    assert 6 not in rows
+    assert set(rows[6][:2]) == {3, 4}
+    assert record.summary == {"items_with_list": 7, "items_in_lists": 6}
 
 
 def test_equally_similar_items_stand_in_order_of_their_rows() -> None:
