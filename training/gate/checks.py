@@ -10,7 +10,7 @@ from rich.table import Table
 
 REPORT_VERSION = 1
 Verdict = Literal["published", "forced", "refused"]
-VERSUS_ROUNDING = 1e-9  # so that 0.98 of a figure is no less than 0.98 of it
+ROUNDING = 1e-9  # so that a share computed in two ways is not less than itself
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -25,8 +25,8 @@ class Check(msgspec.Struct, frozen=True):
     """
 
     name: str
-    live: float | None
-    new: float
+    live: int | float | None
+    new: int | float
     tolerance: str
     held: bool
 
@@ -62,23 +62,17 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def at_least(name: str, new: float, floor: float, *, live: float | None = None) -> Check:
     """Returns the check that a figure reaches a floor."""
-    return Check(name, live, new, f"≥ {number(floor)}", new >= floor - VERSUS_ROUNDING)
+    return Check(name, live, new, f"≥ {number(floor)}", new >= floor - ROUNDING)
 
 
 def at_most(name: str, new: float, ceiling: float, *, live: float | None = None) -> Check:
     """Returns the check that a figure does not exceed a ceiling."""
-    return Check(name, live, new, f"≤ {number(ceiling)}", new <= ceiling + VERSUS_ROUNDING)
-
-
-def keeps(name: str, live: float, new: float, max_drop: float) -> Check:
-    """Returns the check that at most a share of the live figure is lost."""
-    held = new >= live * (1.0 - max_drop) - VERSUS_ROUNDING
-    return Check(name, live, new, f"≥ live − {max_drop:.0%}", held)
+    return Check(name, live, new, f"≤ {number(ceiling)}", new <= ceiling + ROUNDING)
 
 
 def number(value: float) -> str:
-    """Returns a count with thousands apart, anything else with three decimals."""
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.3f}"
+    """Returns an int, or a large number, with thousands apart and without decimals; else three decimals."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:.3f}"
 
 
 def gate_table(report: GateReport) -> Table:

@@ -16,12 +16,12 @@ from recdata.releases import Releases
 from recdata.runs import RunFolder, write_atomic
 from recdata.snapshot import Snapshot
 from training.evaluate import EvaluateConfig
-from training.gate.checks import Check, GateReport, Verdict, gate_table
+from training.gate.checks import Check, GateReport, Verdict, gate_table, number
 from training.gate.config import GateConfig
 from training.gate.measures import measure, sample_of
 from training.gate.quality import Quality, judge_quality
 from training.gate.recipe import RecordedRecipe
-from training.gate.sanity import absolute_checks, relative_checks
+from training.gate.sanity import Sight, sanity_checks
 
 GATE_NAME = "gate.json"
 
@@ -115,13 +115,15 @@ class Gate:
                 return manifest.snapshot_id, [], ["this snapshot serves already: there is nothing to decide"]
             users = read_artefact(self.run.resolve("users.parquet"), "users")
             sample = sample_of(users, config.sample_users, seed=config.seed)
-            seen = measure(new, sample, length=config.list_length)
-            checks = [*self._quality.checks, *absolute_checks(manifest, seen, config)]
-            if live is None:
-                return None, checks, [*notes, note]
-            seen_live = measure(live, sample, length=config.list_length)
-            compared = relative_checks(live.manifest, manifest, seen_live, seen, config)
-            return live.manifest.snapshot_id, [*checks, *compared], notes
+            sights = [
+                Sight(each.manifest, measure(each, sample, length=config.list_length))
+                for each in (new, live)
+                if each is not None
+            ]
+        if live is None:
+            return None, [*self._quality.checks, *sanity_checks(None, sights[0], config)], [*notes, note]
+        checks = [*self._quality.checks, *sanity_checks(sights[1], sights[0], config)]
+        return live.manifest.snapshot_id, checks, notes
 
     def _show(self, report: GateReport) -> None:
         for note in report.notes:
@@ -146,7 +148,7 @@ def _open_live(releases: Releases) -> tuple[Snapshot | None, str]:
 
 
 def _refusal(report: GateReport, path: Path) -> str:
-    failed = "; ".join(f"{check.name} is {check.new:.4g}, not {check.tolerance}" for check in report.failed)
+    failed = ", ".join(f"{each.name} {number(each.new)} (asked: {each.tolerance})" for each in report.failed)
     kept = f"{report.live_id} goes on serving" if report.live_id else "nothing is published"
     return (
         f"snapshot {report.snapshot_id} was refused: {failed}; {kept}. Mend the data or the config and run "

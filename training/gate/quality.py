@@ -58,21 +58,21 @@ def judge_quality(
     served = pairs.filter(pl.col("ratio_high").is_not_null(), model="served")
     if served.is_empty():
         return Quality([], ["nobody bought in the held-out period, so quality was not judged"])
-    checks = _floor(served, gate)
+    alone = _ratio_checks(served, {}, gate)
     if live is None:
-        return Quality(checks, [])
+        return Quality(alone, [])
     old = recipe_of(live)
     if old is None:
         said = "the live snapshot names no recipe that this version knows, so quality was not compared"
-        return Quality(checks, [said])
+        return Quality(alone, [said])
     if not recipe.same_settings(old):
         mine, theirs = (served_values(run, each.settings, config) for each in (recipe, old))
-        return Quality([*checks, *recipe_checks(mine, theirs, config, gate)], [])
+        return Quality([*alone, *recipe_checks(mine, theirs, config, gate)], [])
     if recipe.judged != old.judged:
         said = "the live snapshot was judged on other terms (list length, days), so quality was not compared"
-        return Quality(checks, [said])
+        return Quality(alone, [said])
     notes = [] if recipe.stages == old.stages else ["the code of a stage is another than the live snapshot's"]
-    return Quality([*checks, *_ratio_checks(served, live, gate)], notes)
+    return Quality(_ratio_checks(served, live.metrics, gate), notes)
 
 
 def served_values(run: RunFolder, recipe: Recipe, config: EvaluateConfig) -> Values:
@@ -114,44 +114,38 @@ def recipe_checks(new: Values, live: Values, config: EvaluateConfig, gate: GateC
         if np.isfinite(each.ratio):
             change, low, high = each.ratio - 1.0, each.ratio_low - 1.0, each.ratio_high - 1.0
             failed = change < -gate.max_quality_drop and high < 0.0
-            told = f"≥ live − {gate.max_quality_drop:.0%}; is {change:+.1%} ({low:+.1%} to {high:+.1%})"
+            told = f"≥ live − {gate.max_quality_drop:.0%}; {change:+.1%} ({low:+.1%} to {high:+.1%})"
             both = np.isfinite(new[target, metric]) & np.isfinite(live[target, metric])
             mean = float(live[target, metric][both].mean())
             checks.append(Check(_title(target, metric), mean, mean + each.difference, told, not failed))
     return checks
 
 
-def _floor(served: pl.DataFrame, gate: GateConfig) -> list[Check]:
-    floor = gate.min_ratio_to_bestsellers
-    found = served.filter(target="all", metric="ndcg", against="bestsellers").select("ratio", "ratio_high")
-    return [
-        Check(
-            _title("all", "ndcg", "bestsellers"),
-            None,
-            ratio,
-            f"≥ {floor:g}; interval up to {high:.2f}",
-            high >= floor,
-        )
-        for ratio, high in found.iter_rows()
-    ]
+def _ratio_checks(served: pl.DataFrame, live: Mapping[str, float], gate: GateConfig) -> list[Check]:
+    """Returns a check for each quotient against a baseline that has a limit.
 
+    NDCG has a limit of its own against bestsellers, and each one a limit below the live one's. A quotient
+    fails whose whole interval lies below.
 
-def _ratio_checks(served: pl.DataFrame, live: Manifest, gate: GateConfig) -> list[Check]:
-    """Returns a check for each quotient against a baseline that both nights have.
-
-    One fails whose whole interval lies further below the live one's than the tolerance.
+    Args:
+        served: rows of `evaluation_pairs`.
+        live: the live manifest's metrics; empty where nothing is compared.
+        gate: the limits.
     """
     checks = []
     for target, metric in COMPARED:
         for baseline in BASELINES:
-            before = live.metrics.get(f"{target}.served.{metric}_vs_{baseline}")
+            alone = (target, metric, baseline) == ("all", "ndcg", "bestsellers")
+            before = live.get(f"{target}.served.{metric}_vs_{baseline}")
             found = served.filter(target=target, metric=metric, against=baseline)
-            if before is None or found.is_empty():
+            if found.is_empty() or (before is None and not alone):
                 continue
             ratio, high = found.select("ratio", "ratio_high").row(0)
-            told = f"≥ live − {gate.max_ratio_drop:.0%}; interval up to {high:.2f}"
-            held = high >= before * (1.0 - gate.max_ratio_drop)
-            checks.append(Check(_title(target, metric, baseline), before, ratio, told, held))
+            floor = max(
+                gate.min_ratio_to_bestsellers if alone else 0.0, (before or 0.0) * (1.0 - gate.max_ratio_drop)
+            )
+            told = f"≥ {floor:.3f}; interval up to {high:.3f}"
+            checks.append(Check(_title(target, metric, baseline), before, ratio, told, high >= floor))
     return checks
 
 
