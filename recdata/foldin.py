@@ -1,8 +1,9 @@
 """Owns computing a shopper's vector from what they did, and splitting a score into what made it.
 
 One step of alternating least squares for one shopper: Hu, Koren and Volinsky, "Collaborative Filtering for
-Implicit Feedback Datasets" (2008), equation 4, and equation 7 for the split. The offline training and the
-server use the same lines, so that a vector folded in is the one that training would have found.
+Implicit Feedback Datasets" (2008), equation 4, and equation 7 for the split, where every pair counts 1
+towards a score of 0 and one that met counts its confidence towards a score of 1 besides. The offline training
+solves the same, so that a vector folded in is the one that training would have found.
 """
 
 from __future__ import annotations
@@ -34,15 +35,14 @@ def confidence(weight: float, n_items: int, fold_in: FoldIn) -> float:
     return fold_in.alpha * saturated * rarity
 
 
-def row_mass(confidence_sum: NumberT, n_met: NumberT, n_others: int) -> NumberT:
-    """Returns the confidence of all of a row's pairs, each that never met counting 1.
+def row_mass(confidence_sum: NumberT, n_others: int) -> NumberT:
+    """Returns the weight of all of a row's pairs: 1 each, and the confidence of those that met.
 
     Args:
         confidence_sum: of the pairs that met.
-        n_met: how many they are, at most `n_others`.
         n_others: how many could have met.
     """
-    return confidence_sum + (n_others - n_met)
+    return confidence_sum + n_others
 
 
 def penalty_of(confidences: Float32s, fold_in: FoldIn) -> float:
@@ -55,9 +55,7 @@ def penalty_of(confidences: Float32s, fold_in: FoldIn) -> float:
         confidences: `(n,)`, of all of the shopper's interactions.
         fold_in: the model's settings.
     """
-    # Today the shopper may have met items that the model does not know.
-    n_met = float(min(confidences.size, fold_in.n_sold))
-    mass = row_mass(float(confidences.sum(dtype=np.float64)), n_met, fold_in.n_sold)
+    mass = row_mass(float(confidences.sum(dtype=np.float64)), fold_in.n_sold)
     return float(fold_in.penalty * mass**fold_in.frequency_scaling)
 
 
@@ -78,7 +76,7 @@ class FoldedIn:
         self, gramian: Float32s, factors: Float32s, confidences: Float32s, *, penalty: float
     ) -> None:
         self._factors, self._confidences = factors, confidences
-        weighted = factors * (confidences - 1.0)[:, None]
+        weighted = factors * confidences[:, None]
         self._matrix = gramian + weighted.T @ factors
         self._matrix.flat[:: gramian.shape[0] + 1] += penalty
         self.vector: Float32s = np.linalg.solve(self._matrix, confidences @ factors).astype(np.float32)

@@ -1,9 +1,10 @@
 """Owns the collaborative model: implicit-feedback alternating least squares, and the stage `als`.
 
-Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), equations 4 and 5, in
-implicit's loop with a solver of our own (`training.solver`), the shoppers exactly in the end.  implicit knows
-one penalty for all vectors; here it may grow with what is known of the shopper or item, as in Rendle,
-Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks" (2022).
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (2008), in implicit's loop
+with a solver of our own (`training.solver`), the shoppers exactly in the end.  It differs from implicit's
+model in two things, both as in Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item
+Recommendation Benchmarks" (2022): a weak interaction is aimed at a low score instead of counting little
+towards a high one, and the penalty of a vector may grow with what is known of the shopper or item.
 """
 
 from __future__ import annotations
@@ -42,10 +43,11 @@ class AlsConfig(RoomConfig, frozen=True):
     # Mean penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the
     # same in a shop of any size; 0 or more, and from 2 on it can leave nothing.
     regularization: NonNegativeFloat = 1.0
-    # How a vector's penalty grows with the confidence of all its pairs, those that never met counting 1: its
-    # power, from 0 (one penalty for all) to 1 (in proportion).
+    # How a vector's penalty grows with the weight of all its pairs, 1 each and the confidence of those that
+    # met: its power, from 0 (one penalty for all) to 1 (in proportion).
     frequency_scaling: Share = 0.0
-    # Confidence of an interaction is alpha times its weight, against 1 for a pair that never met; above 0.
+    # Confidence of an interaction is alpha times its weight: it counts so much towards a score of 1, while
+    # every pair, also one that never met, counts 1 towards a score of 0; above 0.
     alpha: PositiveFloat = 0.2
     # Sweeps over all shoppers and all items; 1 to 100.
     iterations: PositiveInt = 10
@@ -148,7 +150,7 @@ class PenalisedAls(AlternatingLeastSquares):  # type: ignore[misc] # implicit ha
         ):
             loss += float(penalties @ np.einsum("nf,nf->n", vectors, vectors))
         n_users, n_items = confidences.shape
-        return loss / (float(confidences.sum(dtype=np.float64)) + n_users * n_items - confidences.nnz)
+        return loss / (float(confidences.sum(dtype=np.float64)) + n_users * n_items)
 
     def _improve(
         self,
@@ -237,7 +239,7 @@ def als_stage(interactions: InteractionsConfig, als: AlsConfig) -> Stage:
 
     return Stage(
         name="als",
-        version=3,
+        version=4,
         inputs=("users.parquet", "items.parquet", "purchases.parquet", "behaviour.parquet"),
         outputs=(
             "user_factors.npy",

@@ -85,18 +85,17 @@ def conjugate_gradient(
             scale[k] = diagonal[k]
             r[k] = -diagonal[k] * xs[k]
         for at in range(starts[row], starts[row + 1]):
-            y, above = others[met[at]], confidences[at] - one
+            y = others[met[at]]
             score = x.dtype.type(0)
             for k in range(f):
                 score += y[k] * xs[k]
-            pull = confidences[at] - above * score
+            pull = confidences[at] * (one - score)
             for k in range(f):
                 r[k] += pull * y[k]
-                scale[k] += above * y[k] * y[k]
+                scale[k] += confidences[at] * y[k] * y[k]
         left = x.dtype.type(0)
         for k in range(f):
-            # A confidence below 1 takes away; rounding must not take all. Where nothing is, nothing moves.
-            scale[k] = max(scale[k], penalties[row])
+            # Where nothing is, nothing moves.
             scale[k] = one / scale[k] if scale[k] > 0 else x.dtype.type(0)
             d[k] = scale[k] * r[k]
             left += r[k] * d[k]
@@ -111,7 +110,7 @@ def conjugate_gradient(
                 score = x.dtype.type(0)
                 for k in range(f):
                     score += y[k] * d[k]
-                score *= confidences[at] - one
+                score *= confidences[at]
                 for k in range(f):
                     q[k] += score * y[k]
             curvature = x.dtype.type(0)
@@ -143,5 +142,5 @@ def squared_error_of_met(
             score = np.float32(0.0)
             for k in range(x.shape[0]):
                 score += x[k] * y[k]
-            total += confidences[at] * (1.0 - score) * (1.0 - score) - score * score
+            total += confidences[at] * (1.0 - score) * (1.0 - score)
     return total

@@ -1,9 +1,11 @@
 """Owns one side of alternating least squares: each row's vector from the other side's, on every core.
 
 The equation is that of Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets"
-(2008), equation 4, with a penalty of its own for every row (`training.weights`), solved by the conjugate
-gradient as in Takács, Pilászy and Tikk, "Applications of the Conjugate Gradient Method for Implicit Feedback
-Collaborative Filtering" (2011).
+(2008), equation 4, with two changes of Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of
+iALS on Item Recommendation Benchmarks" (2022): a pair that met counts its confidence towards a score of 1
+on top of the 1 that every pair counts towards a score of 0, and every row has a penalty of its own
+(`training.weights`).  It is solved by the conjugate gradient: Takács, Pilászy and Tikk, "Applications of the
+Conjugate Gradient Method for Implicit Feedback Collaborative Filtering" (2011).
 
 What makes it cheap: all rows share the Gramian of the other side, so the space is first turned by its
 eigenvectors.  There the Gramian is a diagonal: multiplying by it costs `f` instead of `f * f` for each row
@@ -131,10 +133,10 @@ def gramian_of(factors: Factors, *, threads: int = 0) -> Float64s:
 
 
 def squared_error(confidences: Matrix, rows: Factors, others: Factors, *, threads: int = 0) -> float:
-    """Returns the sum over all pairs, met or not, of confidence times squared error.
+    """Returns the weighted squared error, summed over all pairs.
 
-    Equation 3 of Hu, Koren and Volinsky (2008) without the penalties: a pair that was met is to score 1 and
-    counts by its confidence, any other is to score 0 and counts 1.
+    Without the penalties: every pair counts 1 towards a score of 0, and one that met its confidence towards a
+    score of 1 besides.
     """
     kernel = compiled(squared_error_of_met)
     blocks = _blocks(confidences)

@@ -40,7 +40,7 @@ class Penalties:
     """What the squared lengths of the vectors cost.
 
     Attributes:
-        scale: the penalty of a vector whose pairs have a confidence of 1 in all.
+        scale: the penalty of a vector whose pairs have a weight of 1 in all.
         users: `(n_users,)` float64.
         items: `(n_items,)` float64.
     """
@@ -51,7 +51,7 @@ class Penalties:
 
 
 def penalties_of(confidences: Matrix, *, regularization: float, frequency_scaling: float) -> Penalties:
-    """Returns each vector's penalty: the confidence of all its pairs to a power, times a scale.
+    """Returns each vector's penalty: the weight of all its pairs to a power, times a scale.
 
     Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks"
     (2022), frequency-scaled regularisation; `recdata.foldin.penalty_of` is the same for one shopper.
@@ -62,14 +62,14 @@ def penalties_of(confidences: Matrix, *, regularization: float, frequency_scalin
         regularization: mean penalty of a vector, in mean confidences of one.
         frequency_scaling: the power.
     """
-    user_met = np.diff(confidences.indptr).astype(np.float64)
-    item_met = np.bincount(confidences.indices, minlength=confidences.shape[1]).astype(np.float64)
+    user_met = np.diff(confidences.indptr)
+    item_met = np.bincount(confidences.indices, minlength=confidences.shape[1])
     user_sums = np.asarray(confidences.sum(axis=1, dtype=np.float64)).ravel()
     item_sums = np.zeros(confidences.shape[1])
     np.add.at(item_sums, confidences.indices, confidences.data)
     n_users, n_items = int(np.count_nonzero(user_met)), int(np.count_nonzero(item_met))
-    users = row_mass(user_sums, user_met, n_items) ** frequency_scaling
-    items = row_mass(item_sums, item_met, n_users) ** frequency_scaling
+    users = row_mass(user_sums, n_items) ** frequency_scaling
+    items = row_mass(item_sums, n_users) ** frequency_scaling
     mean_confidence = user_sums.sum() / (n_users + n_items)
     mean_power = (users[user_met > 0].sum() + items[item_met > 0].sum()) / (n_users + n_items)
     scale = float(regularization * mean_confidence / mean_power)

@@ -46,12 +46,12 @@ class Source(IntEnum):
 class FoldIn(msgspec.Struct, frozen=True, kw_only=True):
     """What it takes to compute a shopper's vector as the training did; see `recdata.foldin`."""
 
-    penalty: float  # on the squared length of a vector whose pairs have a confidence of 1 in all
+    penalty: float  # on the squared length of a vector whose pairs have a weight of 1 in all
     alpha: float  # confidence of a weight of 1
     event_weights: dict[str, float]  # weight of one event of today, by event type
     bm25_k1: float = 0.0  # 0 where weights are taken as they are
-    n_sold: int = 0  # items with any interaction, for bm25's rarity and the confidence of all pairs
-    frequency_scaling: float = 0.0  # power of that confidence in the penalty; 0 is one penalty for everybody
+    n_sold: int = 0  # items with any interaction, for bm25's rarity and the weight of all pairs
+    frequency_scaling: float = 0.0  # power of that weight in the penalty; 0 is one penalty for everybody
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -161,12 +161,11 @@ def test_the_shares_of_a_full_reason_are_the_exact_parts_of_the_score(shop):
     assert fold_in.bm25_k1 == 0
     assert n_sold == len(factors)
     interacted[ROWS["beer"]] = fold_in.alpha * fold_in.event_weights["view"]
-    confidence = np.ones(6)
-    preference = np.zeros(6)
+    confidence = np.zeros(6)
     for row, value in interacted.items():
-        confidence[row], preference[row] = value, 1.0
-    left = factors.T @ (confidence[:, None] * factors) + fold_in.penalty * np.eye(2)
-    expected = np.linalg.solve(left, factors.T @ (confidence * preference))
+        confidence[row] = value
+    left = factors.T @ ((1.0 + confidence)[:, None] * factors) + fold_in.penalty * np.eye(2)
+    expected = np.linalg.solve(left, factors.T @ confidence)
     np.testing.assert_allclose(taste.folded.vector, expected, rtol=1e-4)
     answer = shop.ask(user_id="ann", reason_view=ReasonView.REASON_VIEW_FULL, page_size=10)
     pear = next(entry for entry in answer.results if entry.item.item_id == "pear")
@@ -212,9 +211,9 @@ def test_a_share_is_of_all_positive_contributions_the_items_own_among_them(shop)
     snapshot = shop.generation.snapshot
     factors, fold_in = snapshot.item_factors.astype(float), snapshot.manifest.fold_in
     bought = [ROWS["bread"], ROWS["wine"]]
-    confidence = np.ones(6)
+    confidence = np.zeros(6)
     confidence[bought] = 2.0
-    left = factors.T @ (confidence[:, None] * factors) + fold_in.penalty * np.eye(2)
+    left = factors.T @ ((1.0 + confidence)[:, None] * factors) + fold_in.penalty * np.eye(2)
     parts = [2.0 * factors[ROWS["wine"]] @ np.linalg.solve(left, factors[row]) for row in bought]
     assert min(parts) > 0
     answer = shop.ask(user_id="ann", reason_view=ReasonView.REASON_VIEW_FULL, page_size=10)

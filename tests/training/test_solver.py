@@ -44,44 +44,56 @@ def folded(shop: tuple[sparse.csr_array, np.ndarray], user: int) -> FoldedIn:
     return FoldedIn(items.T @ items, items[confidences.indices[met]], confidences.data[met], penalty=PENALTY)
 
 
-def test_vectors_are_those_that_implicit_solves_for(shop, reference) -> None:
+def test_vectors_solve_the_equations_with_a_penalty_for_every_row(shop) -> None:
     confidences, items = shop
     assert confidences.data.min() < 1 < confidences.data.max()
-    ours = solve_rows(confidences, items, penalties=ONE_PENALTY)
-    theirs = reference.recalculate_user(np.arange(60), sparse.csr_matrix(confidences))
-    assert np.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    penalties = np.linspace(0.01, 5.0, 60)
+    ours = solve_rows(confidences, items, penalties=penalties)
     assert not ours[0].any()
+    for user in range(1, 60):
+        held = confidences[[user]].toarray()[0].astype(np.float64)
+        left = items.T @ ((1.0 + held)[:, None] * items) + penalties[user] * np.eye(8)
+        assert np.allclose(ours[user], np.linalg.solve(left, held @ items), rtol=1e-5, atol=1e-7)
 
 
-def test_a_vector_folded_in_is_the_one_that_training_stores(shop, reference) -> None:
+def test_with_one_confidence_for_all_vectors_are_those_of_implicit_but_for_their_length(
+    shop, reference
+) -> None:
+    confidences, items = shop
+    even = sparse.csr_array((confidences > 0).astype(np.float32) * np.float32(3.0))
+    ours = solve_rows(even, items, penalties=ONE_PENALTY)
+    # implicit's confidence is the whole weight of a pair that met, and all of it counts towards 1
+    theirs = reference.recalculate_user(np.arange(60), sparse.csr_matrix(even + (even > 0)))
+    assert np.allclose(ours, theirs * (3.0 / 4.0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_vector_folded_in_is_the_one_that_training_stores(shop) -> None:
     confidences, items = shop
     stored = solve_rows(confidences, items, penalties=ONE_PENALTY)
     for user in range(60):
         assert np.allclose(folded(shop, user).vector, stored[user], rtol=1e-4, atol=1e-5)
-        theirs = reference.recalculate_user(user, sparse.csr_matrix(confidences[[user]]))
-        assert np.allclose(folded(shop, user).vector, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_contributions_are_those_that_implicit_explains(shop, reference) -> None:
     confidences, items = shop
+    whole = sparse.csr_matrix(confidences)
+    whole.data = whole.data + 1
     for user in (1, 7, 30):
-        met = confidences.indices[confidences.indptr[user] : confidences.indptr[user + 1]]
+        met = slice(confidences.indptr[user], confidences.indptr[user + 1])
         ours = folded(shop, user).contributions(items[[5, 9]])
+        assert ours.sum(axis=1) == pytest.approx(
+            items[[5, 9]] @ folded(shop, user).vector, rel=1e-4, abs=1e-6
+        )
         for place, item in enumerate((5, 9)):
-            total, top, _ = reference.explain(user, sparse.csr_matrix(confidences), item, N=100)
-            assert ours[place].sum() == pytest.approx(total, rel=1e-3, abs=1e-5)
-            told = dict(top)
-            assert ours[place] == pytest.approx([told[row] for row in met.tolist()], rel=1e-3, abs=1e-5)
-
-
-def test_every_row_has_a_penalty_of_its_own(shop) -> None:
-    confidences, items = shop
-    penalties = np.linspace(0.01, 5.0, 60)
-    ours = solve_rows(confidences, items, penalties=penalties)
-    for user in (1, 30, 59):
-        held = confidences[[user]].toarray()[0].astype(np.float64)
-        left = items.T @ (np.where(held > 0, held, 1.0)[:, None] * items) + penalties[user] * np.eye(8)
-        assert np.allclose(ours[user], np.linalg.solve(left, held @ items), rtol=1e-5, atol=1e-7)
+            _, top, _ = reference.explain(user, whole, item, N=100)
+            told = dict(top)  # which counts each pair's whole weight
+            parts = [
+                told[row] * held / (1 + held)
+                for row, held in zip(
+                    confidences.indices[met].tolist(), confidences.data[met].tolist(), strict=True
+                )
+            ]
+            assert ours[place] == pytest.approx(parts, rel=1e-3, abs=1e-5)
 
 
 def test_sweeps_come_nearer_to_the_solution_with_every_step(shop) -> None:
@@ -111,7 +123,8 @@ def test_the_squared_error_is_that_of_all_pairs(shop) -> None:
     confidences, items = shop
     rows = np.random.default_rng(2).normal(size=(60, 8)).astype(np.float32)
     held = confidences.toarray()
-    by_hand = (np.where(held > 0, held, 1.0) * ((held > 0) - rows @ items.T) ** 2).sum()
+    scores = rows @ items.T
+    by_hand = (scores**2 + held * (1.0 - scores) ** 2).sum()
     assert squared_error(confidences, rows, items) == pytest.approx(by_hand, rel=1e-5)
 
 
@@ -130,10 +143,10 @@ def test_a_function_without_a_file_is_compiled_though_nothing_can_be_kept() -> N
     assert compiled(names["double"])(21) == 42
 
 
-def test_penalties_grow_with_the_confidence_of_all_pairs() -> None:
+def test_penalties_grow_with_the_weight_of_all_pairs() -> None:
     # shoppers 0 and 1 met two items and one of the two sold; shopper 2 and item 2 met nothing
     confidences = sparse.csr_array(np.array([[3.0, 2.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.0]], np.float32))
-    mass = np.array([3 + 2, 0.5 + 1, 3 + 0.5, 2 + 1])
+    mass = np.array([3 + 2 + 2, 0.5 + 2, 3 + 0.5 + 2, 2 + 2])
     for power in (0.0, 0.5, 1.0):
         found = penalties_of(confidences, regularization=0.3, frequency_scaling=power)
         expected = 0.3 * (5.5 / 4) * mass**power / (mass**power).mean()
@@ -170,10 +183,8 @@ def test_the_penalty_of_today_counts_the_events_of_today(shop) -> None:
     assert fold_in is not None
     assert fold_in.n_sold == 40
     one, two = np.array([3.0], np.float32), np.array([3.0, 2.0], np.float32)
-    assert penalty_of(one, fold_in) == pytest.approx(fold_in.penalty * (3 + 39))
-    assert penalty_of(two, fold_in) == pytest.approx(fold_in.penalty * (5 + 38))
-    more_than_sold = np.full(50, 0.1, np.float32)  # what the model does not know is no pair of it
-    assert penalty_of(more_than_sold, fold_in) == pytest.approx(fold_in.penalty * 5.0)
+    assert penalty_of(one, fold_in) == pytest.approx(fold_in.penalty * (3 + 40))
+    assert penalty_of(two, fold_in) == pytest.approx(fold_in.penalty * (5 + 40))
 
 
 @pytest.mark.parametrize("weighting", ["bm25", "none"])

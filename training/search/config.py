@@ -24,7 +24,7 @@ class SearchConfig(RoomConfig, frozen=True):
     # Share of the trials that go on to the next number of sweeps, the best of those judged after the same.
     keep_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
     # Share of trials that are drawn from all settings; the others vary one of the three best.
-    explore_share: Share = 0.4
+    explore_share: Share = 0.3
     # Weight of items never bought before in the score; that of all items is what is left to 1.
     never_bought_share: Share = 0.5
     # Weight of recall, how much of what was bought stands in the list, in the score; that of NDCG, which also
