@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from training.als import AlsModel
 from training.blocks import NO_ITEM, in_threads
+from training.counts import ITEM_FEATURES
 from training.discovery import NEIGHBOURS, NEWLY_BOUGHT, Discovery
-from training.history import ITEM_FEATURES, Floats, Floats32, History, Rows, is_member, pair_keys
+from training.history import Floats, Floats32, History, Rows, is_member, pair_keys
 from training.rhythm import PAIR_FEATURES
 
 BETWEEN_MODELS = ("collaborative", "neighbours")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import msgspec
 import numpy as np
@@ -59,6 +60,13 @@ def item_traits(items: pl.DataFrame) -> Traits:
     length = np.sqrt(np.bincount(owners, minlength=items.height))
     values = (1.0 / length[owners]).astype(np.float32)
     return sparse.csr_array((values, (owners, held)), shape=(items.height, int(shared.sum())))
+
+
+def new_items(items: pl.DataFrame, *, as_of: date, days: int) -> NDArray[np.bool_]:
+    """Returns which rows of the `items` artefact were launched in the `days` before `as_of`, `(n_items,)`."""
+    launched = pl.col("launched_on")
+    inside = (launched >= as_of - timedelta(days=days)) & (launched < as_of)
+    return items.select(inside.fill_null(value=False)).to_series().to_numpy()
 
 
 def content_vectors(traits: Traits, vectors: Factors, buyers: NDArray[np.integer]) -> Factors:

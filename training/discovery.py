@@ -15,6 +15,7 @@ from training.history import History
 MAX_BLOCK_USERS = 512  # so that a block's lists, too, stay small
 NEIGHBOURS = 60  # items taken from each shopper's neighbours in the item-item model
 NEWLY_BOUGHT = 60  # and from those that most others have lately bought for the first time
+NEWCOMERS = 10  # and from the new items that too few have bought for a vector of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Found:
 class Discovery:
     """Names never-bought candidates, a bounded number from each source.
 
-    The sources are the collaborative vectors, the item-item model, and what most shoppers have lately bought
-    for the first time.
+    The sources are the collaborative vectors, the item-item model, what most shoppers have lately bought for
+    the first time, and new items whose vectors come from their traits.
 
     Attributes:
         size: how many users one block holds.
@@ -44,7 +45,13 @@ class Discovery:
     """
 
     def __init__(
-        self, history: History, model: AlsModel, sellable: NDArray[np.bool_], *, length: int
+        self,
+        history: History,
+        model: AlsModel,
+        sellable: NDArray[np.bool_],
+        *,
+        length: int,
+        new: NDArray[np.bool_] | None = None,
     ) -> None:
         """Prepares the products.
 
@@ -53,25 +60,36 @@ class Discovery:
             model: vectors of the same shoppers and items.
             sellable: `(n_items,)` bool; the others are never found.
             length: candidates for each shopper from the vectors.
+            new: `(n_items,)` bool, items whose vectors come from their traits; they have places of their own.
         """
-        self._history, self._user_factors, self._length = history, model.user_factors, length
+        self._history, self._user_factors = history, model.user_factors
         self.modelled_users = np.asarray(model.user_factors.any(axis=1))
-        self._pool = np.flatnonzero(sellable & model.item_factors.any(axis=1))
-        self._vectors = np.ascontiguousarray(model.item_factors[self._pool].T)
-        self._place = _places(self._pool, history.n_items)
+        modelled = sellable & model.item_factors.any(axis=1)
+        new = np.zeros(history.n_items, bool) if new is None else new
+        self._pools = [
+            (pool, _places(pool, history.n_items), np.ascontiguousarray(model.item_factors[pool].T), count)
+            for pool, count in (
+                (np.flatnonzero(modelled & ~new), length),
+                (np.flatnonzero(modelled & new), NEWCOMERS),
+            )
+        ]
         self._unsellable_near = ~sellable[history.neighbours.pool]
         liked = np.lexsort((np.arange(history.n_items), -history.recent_buyers, -history.new_buyers))
         self._liked = liked[sellable[liked] & (history.recent_buyers[liked] > 0)]
         self._liked_place = _places(self._liked, history.n_items)
-        self.size = min(block_rows(max(self._pool.size, history.neighbours.pool.size)), MAX_BLOCK_USERS)
+        widest = max(self._pools[0][0].size, history.neighbours.pool.size)
+        self.size = min(block_rows(widest), MAX_BLOCK_USERS)
 
     def candidates(self, start: int, stop: int) -> Found:
         """Returns what the users from `start` to before `stop` may find, ties by item row upwards."""
         near = self._history.neighbour_scores(start, stop)
-        by_vector = self._best(
-            self._user_factors[start:stop] @ self._vectors, self._pool, self._place, start, self._length
+        taste = self._user_factors[start:stop]
+        by_vector, newcomers = (
+            self._best(taste @ vectors, pool, place, start, count)
+            for pool, place, vectors, count in self._pools
         )
         by_vector[~self.modelled_users[start:stop]] = NO_ITEM
+        newcomers[~self.modelled_users[start:stop]] = NO_ITEM
         nearest = np.where((near > 0) & ~self._unsellable_near, near, -np.inf).astype(np.float32)
         pool = self._history.neighbours
         by_neighbour = self._best(nearest, pool.pool, pool.place, start, NEIGHBOURS)
@@ -81,11 +99,14 @@ class Discovery:
         falling = np.tile(-np.arange(liked.size, dtype=np.float32), (stop - start, 1))
         place = np.where(self._liked_place < liked.size, self._liked_place, NO_ITEM)
         by_others = self._best(falling, liked, place, start, NEWLY_BOUGHT)
-        rows = np.hstack([by_vector, by_neighbour, by_others])
-        sources = np.empty(rows.shape, np.uint8)
-        known = by_vector.shape[1] + by_neighbour.shape[1]
-        sources[:, :known], sources[:, known:] = Source.COLLABORATIVE, Source.BESTSELLER
-        return Found(_without_repeats(rows), sources, near)
+        named = (
+            (by_vector, Source.COLLABORATIVE),
+            (by_neighbour, Source.COLLABORATIVE),
+            (by_others, Source.BESTSELLER),
+            (newcomers, Source.NEW),
+        )
+        sources = np.hstack([np.full(rows.shape, source, np.uint8) for rows, source in named])
+        return Found(_without_repeats(np.hstack([rows for rows, _ in named])), sources, near)
 
     def _best(
         self,

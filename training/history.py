@@ -11,31 +11,16 @@ from numpy.typing import NDArray
 
 from recdata.sums import group_sums
 from training.affinity import AFFINITY_FEATURES, Affinity, PairSums, affinity
+from training.counts import ITEM_FEATURES, RECENT_DAYS, USER_FEATURES, item_features_of, user_features_of
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
-from training.rhythm import PAIR_FEATURES, Rhythm, median_by, rhythm_of
+from training.rhythm import PAIR_FEATURES, median_by, rhythm_of
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
-RECENT_DAYS = 28  # recent popularity and activity look back this far
-WEEK_DAYS = 7
-FINDS_DAYS = 84
-ITEM_FEATURES = (
-    "buyers_7",
-    "buyers_28",
-    "new_buyers_28",
-    "buyers",
-    "growth",
-    "repeat_share",
-    "days_unsold",
-    "price",
-    "median_gap_of_item",
-)
-USER_FEATURES = ("visits_28", "items_28", "finds_28", "items", "share_of_finds", "price_of_user")
 LEVELS = ("category", "parent")
-NEVER_DAYS = 999
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +123,6 @@ def category_codes(items: pl.DataFrame) -> Rows:
 def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_of: date) -> History:
     """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
 
-    Of an item: distinct buyers of 7 and 28 days and of all time, those who bought it for the first time in
-    the last 28, growth (log of the buyers of the last 28 days over those of the 28 before, three added to
-    both), repeat share (buyers on two days or more, drawn towards 1 in 10 by ten imaginary buyers), days
-    since anybody bought it, mean price paid, and the median over its buyers of their median gap between
-    purchases.  Of a shopper: visits, distinct items and first-time items of the last 28 days, distinct items
-    of all time, share of first-time items among those of the last 84, mean price paid.
-
     Args:
         purchases: the `purchases` artefact.
         n_users: how many shoppers there are.
@@ -163,7 +141,7 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
     recent_buyers = np.bincount(rhythm.items[rhythm.since <= RECENT_DAYS], minlength=n_items)
     new_buyers = np.bincount(rhythm.items[rhythm.known <= RECENT_DAYS], minlength=n_items)
     item_gaps = median_by(rhythm.items, rhythm.median_gap, n_items)
-    item_features = _item_features(days, rhythm, recent_buyers, new_buyers, item_gaps)
+    item_features = item_features_of(days, rhythm, recent_buyers, new_buyers, item_gaps)
     sums = PairSums(
         rhythm.users,
         rhythm.items,
@@ -180,7 +158,7 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
         indptr=np.searchsorted(rhythm.users, np.arange(n_users + 1)).astype(np.int64),
         pair_features=rhythm.features(item_gaps),
         item_features=item_features,
-        user_features=_user_features(days, rhythm, n_users),
+        user_features=user_features_of(days, rhythm, n_users),
         days_bought=rhythm.days.astype(np.int32),
         days_since=rhythm.since.astype(np.int32),
         recent_buyers=recent_buyers,
@@ -211,54 +189,3 @@ def _bought_days(purchases: pl.LazyFrame, as_of: date) -> pl.DataFrame:
     bought = known.filter(pl.col("quantity") > 0).join(kept, on=PAIR, how="semi", maintain_order="left")
     days = group_sums(bought, (*PAIR, "day"), ["quantity", "revenue"])
     return days.with_columns(age=(pl.lit(as_of) - pl.col("day")).dt.total_days())
-
-
-def _item_features(
-    days: pl.DataFrame,
-    rhythm: Rhythm,
-    recent_buyers: NDArray[np.int64],
-    new_buyers: NDArray[np.int64],
-    gaps: Floats,
-) -> Floats32:
-    n_items, age = recent_buyers.size, days["age"].to_numpy()
-    rows = days["item_row"].to_numpy()
-    before = (age > RECENT_DAYS) & (age <= 2 * RECENT_DAYS)
-    earlier = days.filter(pl.Series(before)).select(PAIR).unique()
-    earlier_buyers = np.bincount(earlier["item_row"].to_numpy(), minlength=n_items)
-    buyers = np.bincount(rhythm.items, minlength=n_items)
-    repeated = np.bincount(rhythm.items[rhythm.days > 1], minlength=n_items)
-    unsold = np.full(n_items, NEVER_DAYS)
-    np.minimum.at(unsold, rhythm.items, rhythm.since)
-    quantity = np.bincount(rows, weights=days["quantity"].to_numpy(), minlength=n_items)
-    revenue = np.bincount(rows, weights=days["revenue"].to_numpy(), minlength=n_items)
-    features = (
-        np.bincount(rhythm.items[rhythm.since <= WEEK_DAYS], minlength=n_items),
-        recent_buyers,
-        new_buyers,
-        buyers,
-        np.log((recent_buyers + 3.0) / (earlier_buyers + 3.0)),
-        (repeated + 1.0) / (buyers + 10.0),
-        unsold,
-        np.divide(revenue, quantity, out=np.zeros(n_items), where=quantity > 0),
-        gaps,
-    )
-    return np.column_stack(features).astype(np.float32)
-
-
-def _user_features(days: pl.DataFrame, rhythm: Rhythm, n_users: int) -> Floats32:
-    visits = days.filter(pl.col("age") <= RECENT_DAYS).select("user_row", "age").unique()
-
-    def counted(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.bincount(rhythm.users[kept], minlength=n_users)
-
-    quantity = np.bincount(rhythm.users, weights=rhythm.quantity, minlength=n_users)
-    revenue = np.bincount(rhythm.users, weights=rhythm.revenue, minlength=n_users)
-    features = (
-        np.bincount(visits["user_row"].to_numpy(), minlength=n_users),
-        counted(rhythm.since <= RECENT_DAYS),
-        counted(rhythm.known <= RECENT_DAYS),
-        np.bincount(rhythm.users, minlength=n_users),
-        counted(rhythm.known <= FINDS_DAYS) / (counted(rhythm.since <= FINDS_DAYS) + 1.0),
-        np.divide(revenue, quantity, out=np.zeros(n_users), where=quantity > 0),
-    )
-    return np.column_stack(features).astype(np.float32)

@@ -20,8 +20,9 @@ from recdata.snapshot.records import Source
 from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import DEFAULT_BLEND, Blend, between, between_names, examples_of, fit_chances, joined
 from training.blocks import NO_ITEM, in_threads
+from training.content import content_vectors, item_traits, new_items
 from training.discovery import Discovery, Found
-from training.history import History, Rows, category_codes, pair_history
+from training.history import Floats, History, Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
 from training.rhythm import PAIR_FEATURES
 
@@ -50,6 +51,12 @@ class RankingConfig(RoomConfig, frozen=True):
     leaves: PositiveInt = 24
     # How much a tree counts, above 0 to 1: the fewer trees, the more.
     learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
+    # How much a list spreads over categories, 0 (not at all) to below 1: the second item of a category counts
+    # its chance times 1 - diversity, the third that squared, and so on.  It costs hits: docs/ranking.md.
+    diversity: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    # Days after its launch in which an item that too few have bought for a vector of its own has places among
+    # the candidates by what its traits speak for.
+    new_item_days: NonNegativeInt = 56
     # Seed of the samples.
     seed: NonNegativeInt = 7
     # Threads; 0 means every core.  The lists do not depend on it.
@@ -63,8 +70,8 @@ class RankedBlock:
     Attributes:
         start: first user row.
         rows: `(n, candidates_per_user)` int32, best first, padded with -1.
-        scores: the same shape, float32: the chance of a purchase within the validation period's length; 0
-            as padding.
+        scores: the same shape, float32: the chance of a purchase within the validation period's length,
+            times what `diversity` takes off; 0 as padding.
         sources: the same shape, uint8 `Source` codes.
     """
 
@@ -140,6 +147,8 @@ def rank_for_users(
     blend: Blend,
     sellable: NDArray[np.bool_],
     config: RankingConfig,
+    *,
+    new: NDArray[np.bool_] | None = None,
 ) -> Iterator[RankedBlock]:
     """Yields the lists of all users in blocks, best first, ties by item row upwards.
 
@@ -152,8 +161,9 @@ def rank_for_users(
         blend: weights of the two kinds of candidates.
         sellable: `(n_items,)` bool; the others stand in no list.
         config: length and shares.
+        new: `(n_items,)` bool, items whose vectors come from their traits; none if None.
     """
-    ranker = _Ranker(history, model, blend, sellable, config)
+    ranker = _Ranker(history, model, blend, sellable, config, new)
     starts = range(0, model.user_factors.shape[0], ranker.discovery.size)
     return in_threads(ranker.block, starts, threads=config.threads)
 
@@ -182,6 +192,11 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
             )
             advance(1)
         history = pair_history(purchases, n_users, categories, as_of=ctx.run.as_of)
+        new = new_items(items, as_of=ctx.run.as_of, days=ranking.new_item_days)
+        new &= ~model.item_factors.any(axis=1)
+        if new.any():
+            buyers = np.bincount(history.items, minlength=len(items))
+            model.item_factors[new] = content_vectors(item_traits(items), model.item_factors, buyers)[new]
         shape = (n_users, ranking.candidates_per_user)
         rows, scores, sources = (
             np.lib.format.open_memmap(ctx.target(f"ranked_{name}.npy"), "w+", dtype, shape)
@@ -189,7 +204,7 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
         )
         with_list = 0
         with ctx.bar("ranking", total=n_users) as advance:
-            for block in rank_for_users(history, model, blend, sellable_mask(items), ranking):
+            for block in rank_for_users(history, model, blend, sellable_mask(items), ranking, new=new):
                 part = slice(block.start, block.start + len(block.rows))
                 rows[part], scores[part], sources[part] = block.rows, block.scores, block.sources
                 with_list += int(np.count_nonzero(block.rows[:, 0] != NO_ITEM))
@@ -198,6 +213,7 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
             array.flush()
         return {
             "users_with_list": with_list,
+            "new_items": int(np.count_nonzero(new)),
             "repeat_features": _gains(blend.repeat),
             "find_features": _gains(blend.find),
         }
@@ -224,6 +240,28 @@ def sellable_mask(items: pl.DataFrame) -> NDArray[np.bool_]:
     return (items["status"] != "discontinued").fill_null(value=True).to_numpy()
 
 
+def spread(chances: Floats, rows: NDArray[np.int32], codes: Rows, *, diversity: float) -> Floats:
+    """Returns what each candidate counts in a list that spreads over categories; the shape of `chances`.
+
+    The j-th best of its category, from 0, counts its chance times (1 - diversity) ** j.  To sort by that is
+    the same as to take, place by place, the item that counts most beside those above it.
+
+    Args:
+        chances: `(n, w)`, negative where there is no candidate.
+        rows: `(n, w)` int32 item rows.
+        codes: `(n_items,)` each item's category.
+        diversity: 0 to below 1.
+    """
+    of_row = np.repeat(np.arange(len(rows)), rows.shape[1])
+    category = codes[rows].ravel()
+    order = np.lexsort((rows.ravel(), -chances.ravel(), category, of_row))
+    group = of_row[order] * np.int64(codes.size) + category[order]
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    rank = np.empty(order.size, np.int64)
+    rank[order] = np.arange(order.size) - np.repeat(first, np.diff(np.append(first, order.size)))
+    return np.where(chances >= 0, chances * (1.0 - diversity) ** rank.reshape(rows.shape), chances)
+
+
 class _Ranker:
     """Holds what every block needs; `block` computes one and changes nothing."""
 
@@ -234,11 +272,13 @@ class _Ranker:
         blend: Blend,
         sellable: NDArray[np.bool_],
         config: RankingConfig,
+        new: NDArray[np.bool_] | None,
     ) -> None:
         self.history, self.model, self.blend, self.sellable = history, model, blend, sellable
         self.length = config.candidates_per_user
         self.max_repeat = int(config.candidates_per_user * config.max_repeat_share)
-        self.discovery = Discovery(history, model, sellable, length=self.length)
+        self.discovery = Discovery(history, model, sellable, length=self.length, new=new)
+        self.diversity, self.codes = config.diversity, history.affinities[0].codes
         self.listed_users = self.discovery.modelled_users | (np.diff(history.indptr) > 0)
 
     def block(self, start: int) -> RankedBlock:
@@ -250,6 +290,8 @@ class _Ranker:
         chances = np.hstack([repeat[1], finds[1]])
         sources = np.hstack([repeat[2], finds[2]])
         chances[~self.listed_users[start:stop]] = -1.0
+        if self.diversity:
+            chances = spread(chances, rows, self.codes, diversity=self.diversity)
         order = np.lexsort((rows, -chances), axis=1)[:, : self.length]
         rows, chances = np.take_along_axis(rows, order, axis=1), np.take_along_axis(chances, order, axis=1)
         sources = np.take_along_axis(sources, order, axis=1)

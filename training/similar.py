@@ -7,17 +7,15 @@ The vectors are those of ALS, drawn towards what an item's traits speak for wher
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recdata.artefacts import read_artefact
 from recdata.config import NonNegativeInt, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
 from training.blocks import NO_ITEM, block_rows, in_threads, top_k
-from training.content import item_traits, with_content
+from training.content import item_traits, new_items, with_content
 
 
 class SimilarConfig(RoomConfig, frozen=True):
@@ -107,10 +105,3 @@ def similar_stage(config: SimilarConfig) -> Stage:
         work=work,
         config=config,
     )
-
-
-def new_items(items: pl.DataFrame, *, as_of: date, days: int) -> NDArray[np.bool_]:
-    """Returns which rows of the `items` artefact were launched in the `days` before `as_of`, `(n_items,)`."""
-    launched = pl.col("launched_on")
-    inside = (launched >= as_of - timedelta(days=days)) & (launched < as_of)
-    return items.select(inside.fill_null(value=False)).to_series().to_numpy()

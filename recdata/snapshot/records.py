@@ -41,6 +41,7 @@ class Source(IntEnum):
     SIMILAR = 3
     BESTSELLER = 4
     TRENDING = 5
+    NEW = 7  # launched lately, matched by its traits; 6 is the wire's
 
 
 class FoldIn(msgspec.Struct, frozen=True, kw_only=True):

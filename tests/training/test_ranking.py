@@ -17,7 +17,7 @@ from training.als import AlsConfig, als_stage, fit_als
 from training.blend import DEFAULT_BLEND, Examples, examples_of, fit_chances, joined
 from training.history import pair_history
 from training.interactions import InteractionsConfig, build_interactions
-from training.ranking import RankedBlock, RankingConfig, learn_blend, rank_for_users, ranking_stage
+from training.ranking import RankedBlock, RankingConfig, learn_blend, rank_for_users, ranking_stage, spread
 
 AS_OF = date(2024, 3, 1)
 N_USERS, N_ITEMS = 60, 40
@@ -25,6 +25,7 @@ NOBODY = 59  # never buys
 INTERACTIONS = InteractionsConfig(min_item_users=1)
 ALS = AlsConfig(factors=4, iterations=5)
 TEN = RankingConfig(candidates_per_user=10)
+LONG = RankingConfig(candidates_per_user=90)
 
 
 def shop(*, days: int = 84) -> pl.LazyFrame:
@@ -111,6 +112,36 @@ def test_the_lists_do_not_depend_on_threads_or_the_size_of_a_block(monkeypatch: 
     two = ranked(shop(), msgspec.structs.replace(TEN, threads=2))
     assert np.array_equal(one.rows, two.rows)
     assert one.scores == pytest.approx(two.scores, rel=1e-5)
+
+
+def test_the_dial_for_diversity_takes_the_category_of_those_above_into_account() -> None:
+    rows = np.array([[0, 1, 2, 3, -1]], np.int32)
+    chances = np.array([[0.8, 0.6, 0.5, 0.4, -1.0]])
+    counted = spread(chances, rows, np.array([0, 0, 0, 1], np.int32), diversity=0.5)
+    assert counted.tolist() == [[0.8, 0.3, 0.125, 0.4, -1.0]]
+
+
+def test_lists_spread_over_categories_as_far_as_the_dial_says() -> None:
+    plain, dialled = (ranked(shop(), msgspec.structs.replace(TEN, diversity=dial)) for dial in (0.0, 0.9))
+    assert (np.diff(dialled.scores, axis=1) <= 0).all()
+    assert np.array_equal(plain.rows[:, 0], dialled.rows[:, 0])
+    # Ten places, at most five of them bought before, are shared more evenly.
+    even = [
+        np.abs(CATEGORIES[block.rows[: N_USERS - 1]].mean(axis=1) - 0.5).mean() for block in (plain, dialled)
+    ]
+    assert even[1] < even[0]
+
+
+def test_a_new_item_is_found_by_the_vector_of_its_traits() -> None:
+    purchases = shop().filter(pl.col("item_row") != 7)
+    history = pair_history(purchases, N_USERS, CATEGORIES, as_of=AS_OF)
+    model, new = model_of(purchases), np.arange(N_ITEMS) == 7
+    assert not model.item_factors[7].any()
+    model.item_factors[7] = model.item_factors[9]
+    blocks = rank_for_users(history, model, DEFAULT_BLEND, np.ones(N_ITEMS, bool), LONG, new=new)
+    block = next(iter(blocks))
+    assert (block.sources[block.rows == 7] == Source.NEW).all()
+    assert (block.rows[: N_USERS - 1] == 7).any(axis=1).all()
 
 
 def test_a_list_longer_than_the_catalogue_is_padded() -> None:

@@ -9,7 +9,8 @@ import pytest
 from recdata.artefacts import ITEMS, PURCHASES
 from recdata.errors import RunError
 from training.affinity import AFFINITY_FEATURES
-from training.history import ITEM_FEATURES, USER_FEATURES, category_codes, is_member, pair_history
+from training.counts import ITEM_FEATURES, USER_FEATURES
+from training.history import category_codes, is_member, pair_history
 from training.rhythm import PAIR_FEATURES, median_by
 
 AS_OF = date(2024, 3, 1)

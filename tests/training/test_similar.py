@@ -15,7 +15,8 @@ from rich.console import Console
 from recdata.artefacts import ITEMS, write_artefact
 from recdata.runs import RunFolder
 from training.blocks import GROUP_COLUMNS, in_threads, top_k
-from training.similar import SimilarConfig, new_items, similar_items, similar_stage
+from training.content import new_items
+from training.similar import SimilarConfig, similar_items, similar_stage
 
 TWO = SimilarConfig(similar_per_item=2)
 
