@@ -163,7 +163,7 @@ def test_an_axis_ends_at_a_round_number(value: float, top: float) -> None:
 
 def listed(home: Path) -> str:
     out = StringIO()
-    print_nights(Console(file=out, width=200), read_nights(home), home)
+    print_nights(Console(file=out, width=120), read_nights(home), home)
     return out.getvalue()
 
 
@@ -188,6 +188,7 @@ def test_nights_are_listed_with_their_figures_and_periods_that_differ_are_said(
     ndcg = nights[0].headline.figure("ndcg")
     assert text.count(f"{ndcg:.3f}") >= 2
     assert "compare the quotients" in text
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_a_home_without_nights_says_how_to_make_one(tmp_path: Path) -> None:

@@ -17,12 +17,11 @@ from training.evaluate.headline import FILE_NAME, Headline, read_headline
 PUBLISHED = "published.json"
 COLUMNS = (
     ("ndcg", "all", "ndcg"),
-    ("× bestsellers", "all", "ndcg_vs_bestsellers"),
-    ("× own frequency", "all", "ndcg_vs_own_frequency"),
-    ("value captured", "all", "value_captured"),
-    ("new ndcg, × bestsellers", "never_bought", "ndcg_vs_bestsellers"),
-    ("own list", "known", "user_coverage"),
-    ("catalogue", "known", "catalogue_coverage"),
+    ("× best-\nsellers", "all", "ndcg_vs_bestsellers"),
+    ("× own\nfreq.", "all", "ndcg_vs_own_frequency"),
+    ("value\ncapt.", "all", "value_captured"),
+    ("new, × best-\nsellers", "never_bought", "ndcg_vs_bestsellers"),
+    ("cata-\nlogue", "known", "catalogue_coverage"),
 )
 
 
@@ -64,19 +63,19 @@ def print_nights(console: Console, nights: list[Night], home: Path) -> None:
         return
     serving = Releases(home).current_id()
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("run", "test period", "k", "shoppers"):
-        table.add_column(name, justify="right" if name in {"k", "shoppers"} else "left", overflow="fold")
+    for name in ("run", "test from", "days", "k"):
+        table.add_column(name, justify="right" if name in {"days", "k"} else "left", no_wrap=True)
     for name, _, _ in COLUMNS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("snapshot", overflow="fold")
     for night in nights:
         judged = night.headline
         figures = (judged.figure(metric, target=target) for _, target, metric in COLUMNS)
         table.add_row(
             night.run_id,
-            f"{judged.test_start} {(judged.test_end - judged.test_start).days} d",
+            str(judged.test_start),
+            str((judged.test_end - judged.test_start).days),
             str(judged.k),
-            str(judged.users),
             *("–" if value is None else f"{value:.3f}" for value in figures),
             night.snapshot_id + (" (serving)" if night.snapshot_id and night.snapshot_id == serving else ""),
         )
