@@ -328,6 +328,16 @@ def test_more_periods_leave_the_first_as_it_was_and_print_their_mean(tmp_path: P
     assert f"{mean:.3f}" in line
 
 
+def test_segments_are_listed_shoppers_first_then_by_level_then_by_size(tmp_path: Path) -> None:
+    run = stage_run(tmp_path, shop(), regions=("south", "north", "south"))
+    listed = read_evaluation(run, 1).segments("all")
+    kinds = list(dict.fromkeys(name.partition(":")[0] for name in listed))
+    assert kinds == ["activity", "spend", "region", "popularity"]
+    assert [name for name in listed if name.startswith("region")] == ["region:south", "region:north"]
+    assert listed.index("popularity:head") < listed.index("popularity:tail")
+    assert "known" not in listed
+
+
 def test_tables_of_80_and_of_120_columns_cut_no_interval_off(tmp_path: Path) -> None:
     run = stage_run(tmp_path, shop())
     wide = printed(run).count("–")

@@ -14,6 +14,7 @@ from training.evaluate.headline import Headline, read_headline
 from training.evaluate.stage import period_files
 
 SEGMENT_METRIC = "ndcg"
+_KINDS = ("activity", "spend", "channel", "region", "customers", "popularity")
 _LEVELS = ("none", "low", "middle", "high", "head", "torso", "tail")
 
 
@@ -105,7 +106,7 @@ class Evaluation:
         return max(counts, default=0)
 
     def segments(self, target: str) -> list[str]:
-        """Returns the parts of a target, kinds by name, levels in their order, values by size."""
+        """Returns the parts of a target: shoppers' before items', levels in their order, values by size."""
         found = {at[3] for at in self._cells if at[0] == self.last and at[2] == target} - {"all", "known"}
         return sorted(found, key=lambda name: self._order(target, name))
 
@@ -116,10 +117,11 @@ class Evaluation:
         ).sort("k")
         return rows["value"].to_list()
 
-    def _order(self, target: str, segment: str) -> tuple[str, int, int, str]:
+    def _order(self, target: str, segment: str) -> tuple[int, str, int, int, str]:
         kind, _, value = segment.partition(":")
+        place = _KINDS.index(kind.partition(".")[0])
         level = _LEVELS.index(value) if value in _LEVELS else len(_LEVELS) + (value == "other")
-        return kind, level, -self.users(target=target, segment=segment), value
+        return place, kind, level, -self.users(target=target, segment=segment), value
 
 
 def read_evaluation(run: RunFolder, periods: int) -> Evaluation:
