@@ -23,7 +23,7 @@ from recdata.artefacts import (
 from recdata.errors import RunError
 from recdata.runs import RunFolder
 from recdata.tables import TABLES
-from training.als import AlsConfig
+from training.als import AlsConfig, AlsModel
 from training.blend import DEFAULT_BLEND
 from training.evaluate import EvaluateConfig, evaluate_stages, print_evaluation, read_headline
 from training.evaluate.bootstrap import compare
@@ -31,7 +31,7 @@ from training.evaluate.everyone import known_customers
 from training.evaluate.judging import SEGMENT_METRICS
 from training.evaluate.metrics import CURVE_METRICS, METRICS
 from training.evaluate.orders import Goods, goods_before, order_values, reordered
-from training.evaluate.protocol import Outcome, Recipe, Shop, evaluate
+from training.evaluate.protocol import Outcome, Recipe, Shop, evaluate, known_of_new_items
 from training.evaluate.results import read_evaluation
 from training.evaluate.rivals import MODELS, TARGETS, fill_up, first_allowed
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance, split_for
@@ -212,6 +212,26 @@ def test_everyone_known_before_the_test_has_a_full_list_and_the_newcomer_is_not_
     assert outcome.frame.filter(segment="known")["n_users"].unique().to_list() == [30]
     # 30 items are bought weekly, each by two; lists of three name them all
     assert value(outcome, "served", "catalogue_coverage", segment="known") == 1.0
+
+
+def test_new_items_get_the_vector_of_their_traits_and_no_price_of_the_test_period_tells() -> None:
+    items = items_on_sale().with_columns(
+        category=pl.Series(["A", "B"] * (N_ITEMS // 2)),
+        launched_on=pl.when(pl.col("item_row") < 2).then(START - timedelta(days=5)).otherwise("launched_on"),
+    )
+    vectors = np.tile(np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), (N_ITEMS // 2, 1))
+    vectors[:3] = 0.0  # 0 and 1 are new, 2 only sells badly
+    model = AlsModel(np.zeros((1, 2), np.float32), vectors, ())
+    goods = Goods(np.full(N_ITEMS, np.nan), np.zeros(N_ITEMS, np.float32))
+    arguments = (model, np.full(N_ITEMS, 5), goods, Split(START, AS_OF), RANKING)
+    new = known_of_new_items(items, *arguments)
+    assert np.flatnonzero(new.which).tolist() == [0, 1]
+    assert np.array_equal(new.vectors[2:], vectors[2:])
+    assert new.vectors[0, 0] > 2 * abs(new.vectors[0, 1])  # as the others of its category
+    assert new.vectors[1, 1] > 2 * abs(new.vectors[1, 0])
+    dearer = items.with_columns(price=pl.Series(np.arange(N_ITEMS) ** 2.0))
+    assert np.array_equal(known_of_new_items(dearer, *arguments).vectors, new.vectors)
+    assert known_of_new_items(items_on_sale(), *arguments) is None
 
 
 def test_a_customer_is_known_from_the_first_event_or_from_joining() -> None:

@@ -54,7 +54,7 @@ def everyone_rows(
         known = np.sort(np.random.default_rng(config.seed).choice(known, config.max_users, replace=False))
     if not known.size:
         return pl.DataFrame(schema=EVALUATION)
-    chosen = Rivals.of(known, rivals.history, rivals.model, rivals.blend)
+    chosen = rivals.of_users(known)
     nothing = np.empty(0, np.int64)
     own = first_allowed(chosen.ranked(ranking)[0], config.k, nothing, chosen.history.n_items)
     shown = fill_up(own, chosen.bestsellers(config.k, nothing))

@@ -9,15 +9,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recdata.artefacts import EVALUATION, EVALUATION_PAIRS
-from training.als import AlsConfig, fit_als
+from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import Blend
+from training.content import content_vectors, item_traits, new_items
 from training.evaluate.beyond import Ground, group_codes, unit_vectors
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.everyone import everyone_rows
 from training.evaluate.judging import Column, judge
 from training.evaluate.metrics import Floats
-from training.evaluate.orders import goods_before, order_values
-from training.evaluate.rivals import Rivals
+from training.evaluate.orders import Goods, goods_before, order_values
+from training.evaluate.rivals import NewItems, Rivals
 from training.evaluate.segments import popularity_segments, user_segments
 from training.evaluate.split import Split, bought_pairs, judged_users, relevance
 from training.history import category_codes, pair_history
@@ -109,8 +110,11 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
         purchases, behaviour, n_users, n_items, as_of=split.start, config=recipe.interactions
     )
     model = fit_als(matrix, recipe.als)
-    rivals = Rivals.of(users, history, model, blend)
     buyers = np.bincount(history.items, minlength=n_items)
+    goods = goods_before(purchases, n_items, split.start)
+    new = known_of_new_items(shop.items, model, buyers, goods, split, recipe.ranking)
+    everybody = Rivals(history, model, blend, new)
+    rivals = everybody.of_users(users)
     by_item = popularity_segments(buyers)
     ground = Ground(
         history=rivals.history,
@@ -129,7 +133,7 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
             ranked,
             rivals.bestsellers(config.k, np.empty(0, np.int64)),
             relevant,
-            goods_before(purchases, n_items, split.start),
+            goods,
             catalogue=catalogue,
             k=config.k,
         ),
@@ -140,9 +144,38 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
         period=split.start,
         config=config,
     )
-    everyone = everyone_rows(
-        shop.users, shop.customers, shop.items, Rivals(history, model, blend), recipe.ranking, split, config
-    )
+    everyone = everyone_rows(shop.users, shop.customers, shop.items, everybody, recipe.ranking, split, config)
     return Outcome(
         pl.concat([judged.frame, everyone]), judged.pairs, users, judged.values, catalogue.size, blend, ""
     )
+
+
+def known_of_new_items(
+    items: pl.DataFrame,
+    model: AlsModel,
+    buyers: NDArray[np.int64],
+    goods: Goods,
+    split: Split,
+    ranking: RankingConfig,
+) -> NewItems | None:
+    """Returns what the stage `ranking` would have known of new items on the split's first day.
+
+    Args:
+        items: the `items` artefact; its price, which may be the test period's, is not used.
+        model: learned before the split.
+        buyers: `(n_items,)` distinct buyers before the split.
+        goods: prices paid before the split.
+        split: the test period.
+        ranking: how long an item is new.
+
+    Returns:
+        None where no item is new.
+    """
+    which = new_items(items, as_of=split.start, days=ranking.new_item_days)
+    which &= ~model.item_factors.any(axis=1)
+    if not which.any():
+        return None
+    priced = items.with_columns(price=pl.Series(goods.price).fill_nan(None))
+    vectors = model.item_factors.copy()
+    vectors[which] = content_vectors(item_traits(priced), model.item_factors, buyers)[which]
+    return NewItems(which, vectors)

@@ -33,6 +33,19 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class NewItems:
+    """Items that too few had bought for a vector, and have one from their traits in the served lists.
+
+    Attributes:
+        which: `(n_items,)` bool.
+        vectors: `(n_items, factors)` float32, the model's, and for new items what their traits speak for.
+    """
+
+    which: NDArray[np.bool_]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Rivals:
     """Everything the lists are made from, for the judged shoppers only, known before the test period.
 
@@ -40,17 +53,23 @@ class Rivals:
         history: pairs bought; user rows are positions among the judged.
         model: its user factors are those of the judged.
         blend: learned on the end of the training days.
+        new: what the served lists know of new items; None where there are none.
     """
 
     history: History
     model: AlsModel
     blend: Blend
+    new: NewItems | None = None
 
     @classmethod
     def of(cls, users: NDArray[np.int64], history: History, model: AlsModel, blend: Blend) -> Rivals:
-        """Returns the rivals for the given user rows."""
-        chosen = AlsModel(model.user_factors[users], model.item_factors, model.losses)
-        return cls(history.of_users(users), chosen, blend)
+        """Returns the rivals for the given user rows, without new items."""
+        return cls(history, model, blend).of_users(users)
+
+    def of_users(self, users: NDArray[np.int64]) -> Rivals:
+        """Returns the rivals for the given user rows, which become positions."""
+        chosen = AlsModel(self.model.user_factors[users], self.model.item_factors, self.model.losses)
+        return Rivals(self.history.of_users(users), chosen, self.blend, self.new)
 
     def lists(self, k: int, served: Lists) -> dict[tuple[str, str], Shown]:
         """Returns what every model shows for every target; `served` are the whole lists of `ranked`.
@@ -76,7 +95,10 @@ class Rivals:
     def ranked(self, ranking: RankingConfig) -> tuple[Lists, NDArray[np.float32]]:
         """Returns rows and scores of the whole list that the snapshot would hold of each of the judged."""
         sellable = np.ones(self.history.n_items, bool)
-        blocks = list(rank_for_users(self.history, self.model, self.blend, sellable, ranking))
+        vectors = self.model.item_factors if self.new is None else self.new.vectors
+        model = AlsModel(self.model.user_factors, vectors, self.model.losses)
+        new = None if self.new is None else self.new.which
+        blocks = list(rank_for_users(self.history, model, self.blend, sellable, ranking, new=new))
         return np.concatenate([block.rows for block in blocks]), np.concatenate(
             [block.scores for block in blocks]
         )

@@ -60,7 +60,7 @@ def _period_stage(recipe: Recipe, config: EvaluateConfig, back: int) -> Stage:
 
     return Stage(
         name=_stage_name(back),
-        version=7,
+        version=8,
         inputs=(
             "users.parquet",
             "items.parquet",
