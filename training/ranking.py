@@ -1,84 +1,26 @@
-"""Owns what a known shopper is served: one list of repeat purchases and discoveries; the stage `ranking`."""
+"""Owns what a known shopper is served: learning how to rank his list, and the stage `ranking`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated
 
 import lightgbm
 import numpy as np
 import polars as pl
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from recdata.artefacts import read_artefact, scan_artefact
-from recdata.config import NonNegativeInt, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
-from recdata.snapshot.records import Source
 from training.als import AlsConfig, AlsModel, fit_als
-from training.blend import DEFAULT_BLEND, Blend, between, between_names, examples_of, fit_chances, joined
-from training.blocks import NO_ITEM, in_threads
+from training.blend import DEFAULT_BLEND, Blend, between_names, examples_of, fit_chances, joined
+from training.blocks import NO_ITEM
 from training.content import content_vectors, item_traits, new_items
-from training.discovery import Discovery, Found
-from training.history import Floats, History, Rows, category_codes, pair_history
+from training.history import Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
+from training.lists import RankingConfig, rank_for_users
 from training.rhythm import PAIR_FEATURES
 
-# rows int32, chances float64 and sources uint8, all of one shape; a negative chance is no candidate
-Candidates = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]]
-
-
-class RankingConfig(RoomConfig, frozen=True):
-    """`[training.ranking]`: the list that is ranked beforehand for every known shopper."""
-
-    # Items in a shopper's list; the server filters it on request, so it is longer than any answer.
-    candidates_per_user: PositiveInt = 200
-    # Share of the list that items bought before may take at most, 0 to 0.5; the rest was never bought.
-    max_repeat_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.5
-    # Length in days of each of the last periods of the training data that the ranker is learned on.
-    validation_days: PositiveInt = 28
-    # How many such periods, one before the other.
-    validation_periods: PositiveInt = 2
-    # Shoppers whom the ranker is learned from in each period; a seeded sample where there are more.
-    validation_users: PositiveInt = 20_000
-    # Examples that each of its two models learns from, about: all that were bought, a sample of the others.
-    max_examples: PositiveInt = 400_000
-    # Trees of each model, 50 to 300 is usual; every candidate passes through all of them.
-    trees: PositiveInt = 120
-    # Leaves of a tree, 8 to 64 is usual.
-    leaves: PositiveInt = 24
-    # How much a tree counts, above 0 to 1: the fewer trees, the more.
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
-    # How much a list spreads over categories, 0 (not at all) to below 1: the second item of a category counts
-    # its chance times 1 - diversity, the third that squared, and so on.  It costs hits: docs/ranking.md.
-    diversity: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    # Days after its launch in which an item that too few have bought for a vector of its own has places among
-    # the candidates by what its traits speak for.
-    new_item_days: NonNegativeInt = 56
-    # Seed of the samples.
-    seed: NonNegativeInt = 7
-    # Threads; 0 means every core.  The lists do not depend on it.
-    threads: NonNegativeInt = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RankedBlock:
-    """The lists of the users from row `start` on.
-
-    Attributes:
-        start: first user row.
-        rows: `(n, candidates_per_user)` int32, best first, padded with -1.
-        scores: the same shape, float32: the chance of a purchase within the validation period's length,
-            times what `diversity` takes off; 0 as padding.
-        sources: the same shape, uint8 `Source` codes.
-    """
-
-    start: int
-    rows: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    sources: NDArray[np.uint8]
+__all__ = ["RankingConfig", "learn_blend", "rank_for_users", "ranking_stage", "sellable_mask"]
 
 
 def learn_blend(
@@ -139,33 +81,6 @@ def learn_blend(
         )
     )
     return Blend(repeat, find)
-
-
-def rank_for_users(
-    history: History,
-    model: AlsModel,
-    blend: Blend,
-    sellable: NDArray[np.bool_],
-    config: RankingConfig,
-    *,
-    new: NDArray[np.bool_] | None = None,
-) -> Iterator[RankedBlock]:
-    """Yields the lists of all users in blocks, best first, ties by item row upwards.
-
-    A shopper with neither purchases nor factors has an empty list.  At most `max_repeat_share` of a list was
-    bought before; everything else was not.
-
-    Args:
-        history: pairs bought before the list's day.
-        model: fitted to the same days.
-        blend: weights of the two kinds of candidates.
-        sellable: `(n_items,)` bool; the others stand in no list.
-        config: length and shares.
-        new: `(n_items,)` bool, items whose vectors come from their traits; none if None.
-    """
-    ranker = _Ranker(history, model, blend, sellable, config, new)
-    starts = range(0, model.user_factors.shape[0], ranker.discovery.size)
-    return in_threads(ranker.block, starts, threads=config.threads)
 
 
 def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: RankingConfig) -> Stage:
@@ -238,96 +153,6 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
 def sellable_mask(items: pl.DataFrame) -> NDArray[np.bool_]:
     """Returns which of the `items` artefact's rows may be recommended: all but discontinued ones."""
     return (items["status"] != "discontinued").fill_null(value=True).to_numpy()
-
-
-def spread(chances: Floats, rows: NDArray[np.int32], codes: Rows, *, diversity: float) -> Floats:
-    """Returns what each candidate counts in a list that spreads over categories; the shape of `chances`.
-
-    The j-th best of its category, from 0, counts its chance times (1 - diversity) ** j.  To sort by that is
-    the same as to take, place by place, the item that counts most beside those above it.
-
-    Args:
-        chances: `(n, w)`, negative where there is no candidate.
-        rows: `(n, w)` int32 item rows.
-        codes: `(n_items,)` each item's category.
-        diversity: 0 to below 1.
-    """
-    of_row = np.repeat(np.arange(len(rows)), rows.shape[1])
-    category = codes[rows].ravel()
-    order = np.lexsort((rows.ravel(), -chances.ravel(), category, of_row))
-    group = of_row[order] * np.int64(codes.size) + category[order]
-    first = np.flatnonzero(np.diff(group, prepend=-1))
-    rank = np.empty(order.size, np.int64)
-    rank[order] = np.arange(order.size) - np.repeat(first, np.diff(np.append(first, order.size)))
-    return np.where(chances >= 0, chances * (1.0 - diversity) ** rank.reshape(rows.shape), chances)
-
-
-class _Ranker:
-    """Holds what every block needs; `block` computes one and changes nothing."""
-
-    def __init__(
-        self,
-        history: History,
-        model: AlsModel,
-        blend: Blend,
-        sellable: NDArray[np.bool_],
-        config: RankingConfig,
-        new: NDArray[np.bool_] | None,
-    ) -> None:
-        self.history, self.model, self.blend, self.sellable = history, model, blend, sellable
-        self.length = config.candidates_per_user
-        self.max_repeat = int(config.candidates_per_user * config.max_repeat_share)
-        self.discovery = Discovery(history, model, sellable, length=self.length, new=new)
-        self.diversity, self.codes = config.diversity, history.affinities[0].codes
-        self.listed_users = self.discovery.modelled_users | (np.diff(history.indptr) > 0)
-
-    def block(self, start: int) -> RankedBlock:
-        """Returns the lists of `discovery.size` users from `start` on."""
-        stop = min(start + self.discovery.size, self.history.n_users)
-        found = self.discovery.candidates(start, stop)
-        repeat, finds = self._repeat(start, stop, found), self._finds(start, found)
-        rows = np.hstack([repeat[0], finds[0]])
-        chances = np.hstack([repeat[1], finds[1]])
-        sources = np.hstack([repeat[2], finds[2]])
-        chances[~self.listed_users[start:stop]] = -1.0
-        if self.diversity:
-            chances = spread(chances, rows, self.codes, diversity=self.diversity)
-        order = np.lexsort((rows, -chances), axis=1)[:, : self.length]
-        rows, chances = np.take_along_axis(rows, order, axis=1), np.take_along_axis(chances, order, axis=1)
-        sources = np.take_along_axis(sources, order, axis=1)
-        real = chances >= 0
-        short = ((0, 0), (0, self.length - order.shape[1]))
-        return RankedBlock(
-            start,
-            np.pad(np.where(real, rows, NO_ITEM), short, constant_values=NO_ITEM),
-            np.pad(np.where(real, chances, 0.0), short).astype(np.float32),
-            np.pad(np.where(real, sources, Source.UNSPECIFIED), short).astype(np.uint8),
-        )
-
-    def _finds(self, start: int, found: Found) -> Candidates:
-        place, column = np.nonzero(found.rows != NO_ITEM)
-        users, items = (place + start).astype(np.int32), found.rows[place, column]
-        features = between(self.history, self.model, users, items, near=found.near, start=start)
-        chances = np.full(found.rows.shape, -1.0)
-        chances[place, column] = self.blend.find_chances(features)
-        return found.rows, chances, found.sources
-
-    def _repeat(self, start: int, stop: int, found: Found) -> Candidates:
-        pairs = self.history.pairs_of(start, stop)
-        users, items = self.history.users[pairs], self.history.items[pairs]
-        others = between(self.history, self.model, users, items, near=found.near, start=start)
-        features = np.column_stack([self.history.pair_features[pairs], others])
-        chances = self.blend.repeat_chances(features)
-        chances[~self.sellable[items]] = -1.0
-        order = np.lexsort((items, -chances, users))
-        users, items, chances = users[order], items[order], chances[order]
-        rank = np.arange(pairs.start, pairs.stop) - self.history.indptr[users]
-        kept = rank < self.max_repeat
-        rows = np.full((stop - start, self.max_repeat), NO_ITEM, np.int32)
-        best = np.full((stop - start, self.max_repeat), -1.0)
-        rows[users[kept] - start, rank[kept]] = items[kept]
-        best[users[kept] - start, rank[kept]] = chances[kept]
-        return rows, best, np.full(rows.shape, Source.REPEAT, np.uint8)
 
 
 def _gains(model: lightgbm.Booster | None) -> dict[str, float]:

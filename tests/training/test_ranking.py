@@ -17,7 +17,8 @@ from training.als import AlsConfig, als_stage, fit_als
 from training.blend import DEFAULT_BLEND, Examples, examples_of, fit_chances, joined
 from training.history import pair_history
 from training.interactions import InteractionsConfig, build_interactions
-from training.ranking import RankedBlock, RankingConfig, learn_blend, rank_for_users, ranking_stage, spread
+from training.lists import RankedBlock, RankingConfig, rank_for_users, spread
+from training.ranking import learn_blend, ranking_stage
 
 AS_OF = date(2024, 3, 1)
 N_USERS, N_ITEMS = 60, 40

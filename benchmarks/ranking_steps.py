@@ -1,0 +1,215 @@
+"""Measures what each group of the ranker's features adds, on two validation periods.
+
+    python benchmarks/ranking_steps.py --home HOME --starts 2017-10-02 2017-10-30
+
+Every step is learned anew on the periods before each start, from the same candidates, and judged on the four
+weeks from it: all shoppers who bought in them, all items.  The test period is not looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from recdata.artefacts import BEHAVIOUR
+from training.affinity import AFFINITY_FEATURES
+from training.als import AlsConfig, fit_als
+from training.blend import Blend, Examples, between_names, examples_of, fit_chances, joined
+from training.evaluate.config import EvaluateConfig
+from training.evaluate.metrics import user_metrics
+from training.evaluate.rivals import Rivals
+from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
+from training.history import Rows, category_codes, pair_history
+from training.interactions import InteractionsConfig, build_interactions
+from training.ranking import RankingConfig
+from training.rhythm import PAIR_FEATURES
+
+PERIOD = timedelta(days=28)
+K = 20
+#: What each step adds to those before it; the first is what the logistic models before it had.
+STEPS = {
+    "frequency, popularity, vectors": (
+        *("frequency_14", "frequency_56", "frequency_224", "days_bought", "days_since", "lateness"),
+        *("buyers_28", "buyers", "repeat_share", "visits_28", "category_days", "collaborative"),
+    ),
+    "+ rhythm": (*PAIR_FEATURES, "median_gap_of_item"),
+    "+ trend, new buyers": ("buyers_7", "new_buyers_28", "growth", "days_unsold"),
+    "+ shopper's habits": ("items_28", "finds_28", "items", "share_of_finds"),
+    "+ prices": ("price", "price_of_user", "category_price_ratio", "parent_price_ratio"),
+    "+ closeness to categories": tuple(
+        f"{level}_{name}" for level in ("category", "parent") for name in AFFINITY_FEATURES
+    ),
+    "+ item-item": ("neighbours",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Masked(Blend):
+    """A blend that does not see some features.
+
+    Attributes:
+        hidden_repeat: columns of the features of items bought before.
+        hidden_find: columns of the features of finds.
+    """
+
+    hidden_repeat: list[int]
+    hidden_find: list[int]
+
+    def repeat_chances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the chances without the hidden columns."""
+        return Blend.repeat_chances(self, masked(features, self.hidden_repeat))
+
+    def find_chances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Returns the chances without the hidden columns."""
+        return Blend.find_chances(self, masked(features, self.hidden_find))
+
+
+def masked(features: NDArray[np.float32], hidden: list[int]) -> NDArray[np.float32]:
+    """Returns a copy in which the hidden columns say nothing."""
+    features = features.copy()
+    features[:, hidden] = np.nan
+    return features
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The tables of one run."""
+
+    purchases: pl.LazyFrame
+    n_users: int
+    n_items: int
+    categories: Rows
+
+    def known(self, as_of: date):  # noqa: ANN201
+        """Returns history and model of the days before `as_of`."""
+        behaviour = pl.LazyFrame(schema=BEHAVIOUR)
+        matrix = build_interactions(
+            self.purchases, behaviour, self.n_users, self.n_items, as_of=as_of, config=InteractionsConfig()
+        )
+        history = pair_history(self.purchases, self.n_users, self.categories, as_of=as_of)
+        return history, fit_als(matrix, AlsConfig())
+
+
+def main() -> None:
+    """Prints one table a period."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--home", type=Path, required=True, help="home folder with a run")
+    parser.add_argument("--starts", type=date.fromisoformat, nargs="+", required=True)
+    given = parser.parse_args()
+    run = max((given.home / "runs").iterdir())
+    items = pl.read_parquet(run / "items.parquet")
+    shop = Shop(
+        pl.scan_parquet(run / "purchases.parquet"),
+        pl.read_parquet(run / "users.parquet").height,
+        items.height,
+        category_codes(items),
+    )
+    for start in given.starts:
+        Console(width=130).print(judge(shop, start))
+
+
+def judge(shop: Shop, start: date) -> Table:
+    """Returns the table of one validation period."""
+    config = RankingConfig()
+    taught = [
+        taught_by(shop, start - (back + 1) * PERIOD, config) for back in range(config.validation_periods)
+    ]
+    repeat, find = (joined(parts) for parts in zip(*taught, strict=True))
+    history, model = shop.known(start)
+    bought = bought_pairs(shop.purchases, Split(start, start + PERIOD))
+    users = judged_users(bought, EvaluateConfig())
+    relevant = relevance(bought, users, shop.n_items)
+    rivals = Rivals.of(users, history, model, Blend(None, None))
+    targets = {"all": relevant, "never_bought": relevant.without(rivals.history.keys)}
+    names = between_names(history)
+    table = Table(
+        "", "ndcg", "× own", "value", "× own", "never: ndcg", "× best", "hit rate", "× best", title=f"{start}"
+    )
+    base: dict[str, Sequence[float]] = {}
+    chosen: set[str] = set()
+    for step, added in {"plain rules": (), **STEPS}.items():
+        chosen |= set(added)
+        blend = fitted(repeat, find, names, chosen, config) if added else Blend(None, None)
+        served, _ = Rivals(rivals.history, rivals.model, blend).ranked(config)
+        lists = rivals.lists(K, served)
+        if not base:
+            for rival in ("bestsellers", "own_frequency"):
+                base[rival] = figures(lists, rival, targets)
+                table.add_row(rival, *cells(base[rival], base))
+        table.add_row(step, *cells(figures(lists, "served", targets), base))
+    return table
+
+
+def taught_by(shop: Shop, start: date, config: RankingConfig) -> tuple[Examples, Examples]:
+    """Returns the examples of the period from `start`."""
+    history, model = shop.known(start)
+    later = shop.purchases.filter((pl.col("day") >= start) & (pl.col("day") < start + PERIOD))
+    return examples_of(
+        history,
+        later,
+        model,
+        length=config.candidates_per_user,
+        max_users=config.validation_users,
+        max_examples=config.max_examples // config.validation_periods,
+        seed=config.seed,
+        threads=config.threads,
+    )
+
+
+def fitted(
+    repeat: Examples, find: Examples, names: Sequence[str], chosen: set[str], config: RankingConfig
+) -> Masked:
+    """Returns a blend that sees the chosen features only."""
+    columns = ((*PAIR_FEATURES, *names), names)
+    hidden = [[at for at, name in enumerate(of) if name not in chosen] for of in columns]
+    models: list[lightgbm.Booster | None] = [
+        fit_chances(
+            Examples(masked(examples.features, hide), examples.label, examples.weight),
+            of,
+            trees=config.trees,
+            leaves=config.leaves,
+            rate=config.learning_rate,
+            seed=config.seed,
+            threads=config.threads,
+        )
+        for examples, of, hide in zip((repeat, find), columns, hidden, strict=True)
+    ]
+    return Masked(models[0], models[1], hidden[0], hidden[1])
+
+
+def figures(lists: dict, rival: str, targets: dict[str, Relevance]) -> tuple[float, ...]:
+    """Returns NDCG and value captured of all items, NDCG and hit rate of those never bought."""
+    whole, found = (
+        user_metrics(lists[rival, target].lists, targets[target]) for target in ("all", "never_bought")
+    )
+    return tuple(
+        float(np.nanmean(values))
+        for values in (whole["ndcg"], whole["value_captured"], found["ndcg"], found["hit_rate"])
+    )
+
+
+def cells(values: Sequence[float], base: dict[str, Sequence[float]]) -> list[str]:
+    """Returns the row: each figure, and its quotient to the plain rule that is hardest to beat."""
+    row = []
+    for at, (value, rival) in enumerate(
+        zip(values, ("own_frequency", "own_frequency", "bestsellers", "bestsellers"), strict=True)
+    ):
+        below = base[rival][at] if rival in base else 0.0
+        row += [f"{value:.4f}", f"{value / below:.3f}" if below else "–"]
+    return row
+
+
+if __name__ == "__main__":
+    main()
