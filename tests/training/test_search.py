@@ -29,6 +29,7 @@ from training.search.command import tune
 from training.search.config import SearchConfig
 from training.search.folds import ALL, NEVER_BOUGHT, Fold, fold_of_pairs, folds_of_events
 from training.search.halving import Search, Trial
+from training.search.proposing import propose
 from training.search.report import print_trials, settings_toml, trial_line
 from training.search.space import ALS_RANGES, TIMED_RANGES, Settings, Space
 
@@ -109,7 +110,7 @@ def test_poor_trials_are_given_up_and_good_ones_are_not() -> None:
     assert all(by_sweeps.values())
     assert np.mean(by_sweeps[1]) < np.mean(by_sweeps[4])
     kept = searched(msgspec.structs.replace(CONFIG, keep_share=1.0))
-    assert {trial.sweeps for trial in kept} == {4}
+    assert min(trial.sweeps for trial in kept) > 1  # where they do better after fewer, they end
 
 
 def test_no_trial_is_begun_when_the_seconds_are_spent() -> None:
@@ -158,8 +159,34 @@ def test_a_varied_point_is_another_one_near_by() -> None:
     away = np.array([space.varied(point, rng) - point for _ in range(500)])
     assert away.any(axis=1).all()
     searched_evenly = np.delete(away, 1, axis=1)  # the weighting is one of two
-    assert 0.05 < searched_evenly.std() < 0.12
+    assert 0.02 < searched_evenly.std() < 0.15
     assert set(np.abs(away[:, 1]).tolist()) == {0.0, 0.5}
+
+
+def test_proposed_points_climb_a_hill_that_drawn_ones_miss() -> None:
+    space = Space(GIVEN, max_factors=256, timed=False)
+    top = np.linspace(0.2, 0.8, space.size)
+
+    def height(point: np.ndarray) -> float:
+        return 1.0 - float(((point - top) ** 2).sum())
+
+    rng = np.random.default_rng(1)
+    points = [space.drawn(rng) for _ in range(10)]
+    scores = [height(point) for point in points]
+    for _ in range(25):
+        points.append(propose(space, points, scores, rng))
+        scores.append(height(points[-1]))
+    drawn = max(height(space.drawn(rng)) for _ in range(1000))
+    assert max(scores) > drawn
+    assert len({point.tobytes() for point in points}) == len(points)
+
+
+def test_where_all_do_alike_another_point_is_proposed() -> None:
+    space = Space(GIVEN, max_factors=256, timed=False)
+    rng = np.random.default_rng(1)
+    points = [space.drawn(rng) for _ in range(3)]
+    proposed = propose(space, points, [1.0, 1.0, 1.0], rng)
+    assert all(not np.array_equal(proposed, point) for point in points)
 
 
 def test_pairs_are_either_known_or_held_out() -> None:

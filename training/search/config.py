@@ -23,8 +23,9 @@ class SearchConfig(RoomConfig, frozen=True):
     sweeps: tuple[PositiveInt, ...] = (4, 8, 16)
     # Share of the trials that go on to the next number of sweeps, the best of those judged after the same.
     keep_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
-    # Share of trials that are drawn from all settings; the others vary one of the three best.
-    explore_share: Share = 0.3
+    # Share of trials that are drawn from all settings; the others are where the scores of all of them let
+    # most be expected.
+    explore_share: Share = 0.25
     # Weight of items never bought before in the score; that of all items is what is left to 1.
     never_bought_share: Share = 0.5
     # Weight of recall, how much of what was bought stands in the list, in the score; that of NDCG, which also

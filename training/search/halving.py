@@ -1,8 +1,9 @@
-"""Owns the search itself: random and varied settings, the poor ones given up after a few sweeps.
+"""Owns the search itself: one choice of settings after the other, the poor ones given up after a few sweeps.
 
 Asynchronous successive halving (Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2020)
 over sweeps, one trial after the other: a trial goes on where it is among the best of all that were judged
-after as many sweeps.  Points come from anywhere first, and then from near the best three.
+after as many sweeps, and did not do better after fewer.  Points come from anywhere first, and then from where
+most is to be expected.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from recdata.errors import RunError
 from training.als import PenalisedAls, confidences_of
 from training.search.config import SearchConfig
 from training.search.folds import NEVER_BOUGHT, Fold
+from training.search.proposing import propose
 from training.search.space import Point, Settings, Space
 from training.solver import solve_rows
 from training.weights import penalties_of
 
 Found = dict[tuple[str, str], float]
 
-PARENTS = 3
 TINY = 1e-12  # a weight that counts nothing and may be divided by
 
 
@@ -137,30 +138,36 @@ class Search:
     def _next(self, progress: float) -> Point:
         if not self.trials:
             return self._space.given_point()
-        if progress < self._config.explore_share:
+        if progress < self._config.explore_share or len(self.trials) == 1:
             return self._space.drawn(self._rng)
-        parents = self.best()[:PARENTS]
-        return self._space.varied(parents[self._rng.integers(len(parents))].point, self._rng)
+        return propose(
+            self._space,
+            [trial.point for trial in self.trials],
+            [trial.score for trial in self.trials],
+            self._rng,
+        )
 
     def _try(self, point: Point) -> Trial:
         started = time.monotonic()
         settings = self._space.settings(point) if self.trials else self._space.given
         fits = [FoldFit(fold, settings) for fold in self._folds]
-        done, judged = 0, []
+        judged: list[tuple[float, int, Found]] = []
+        done = 0
         for sweeps in self._config.sweeps:
             for fit in fits:
                 fit.sweep(sweeps - done)
             done = sweeps
             found = _mean([fit.judge(self._k) for fit in fits])
             score = self._score(found)
+            worse = bool(judged) and score < judged[-1][0]
             judged.append((score, -sweeps, found))
-            if not self._goes_on(sweeps, score):
+            if not self._goes_on(sweeps, score) or worse:
                 break
         score, fewest, found = max(judged, key=lambda each: each[:2])
         if not self.trials:
             self._base = found
             score = 1.0
-            self._judged = {-minus: [self._score(each)] for _, minus, each in judged}
+            self._judged |= {-fewer: [self._score(each)] for _, fewer, each in judged}
         settings = Settings(settings.interactions, msgspec.structs.replace(settings.als, iterations=-fewest))
         return Trial(point, settings, done, score, found, time.monotonic() - started)
 

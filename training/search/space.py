@@ -14,8 +14,8 @@ from training.interactions import InteractionsConfig
 
 Point = NDArray[np.float64]
 
-#: How far a setting moves when one of the best points is varied, as share of its range.
-STEP = 0.12
+#: How far settings move when a point is varied, as share of their range: at least and at most.
+STEPS = (0.02, 0.25)
 #: Chance that it moves at all.
 MOVED_SHARE = 0.5
 
@@ -138,9 +138,11 @@ class Space:
 
     def varied(self, point: Point, rng: np.random.Generator) -> Point:
         """Returns a point near another."""
+        far = np.exp(rng.uniform(*np.log(STEPS)))
         moved = rng.random(self.size) < MOVED_SHARE
-        moved[rng.integers(self.size)] = True
-        step = np.where(moved, rng.normal(0.0, STEP, self.size), 0.0)
-        if moved[1]:  # one of two: a step is a change
-            step[1] = 0.5 if point[1] < 0.5 else -0.5
+        moved[rng.choice([0, *range(2, self.size)])] = True
+        step = np.where(moved, rng.normal(0.0, far, self.size), 0.0)
+        # The weighting is one of two: a step is a change, and rarer the nearer the point is to be.
+        changed = rng.random() < far
+        step[1] = (0.5 if point[1] < 0.5 else -0.5) if changed else 0.0
         return np.clip(point + step, 0.0, 1.0)
