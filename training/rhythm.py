@@ -65,7 +65,7 @@ class Rhythm:
         Lateness is the days since the last purchase over the gap between purchases, the shopper's own and
         that usual for the item, `item_gaps`, `(n_items,)`; NaN where there is none.
         """
-        columns = (
+        columns: tuple[NDArray[np.generic], ...] = (
             *(self.frequencies[name] for name in FREQUENCIES),
             self.days,
             self.since,
@@ -77,7 +77,10 @@ class Rhythm:
             self.visits_since,
             self.days / np.maximum(self.visits_known, 1),
         )
-        return np.column_stack(columns).astype(np.float32)
+        features = np.empty((self.users.size, len(columns)), np.float32)
+        for at, column in enumerate(columns):  # one by one: together they would take twice the memory
+            features[:, at] = column
+        return features
 
 
 def rhythm_of(days: pl.DataFrame, n_users: int) -> Rhythm:
