@@ -8,7 +8,6 @@ Expensive Black-Box Functions" (1998), equation 15.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +21,11 @@ Floats = NDArray[np.float64]
 
 PARENTS = 3  # best points that candidates are near
 CANDIDATES = 500  # near each of them, and as many anywhere
-#: Distances, as share of the cube's edge, over which scores are alike, and shares of their variance that are
-#: noise; the pair that explains the scores best is taken.
-LENGTHS = (0.2, 0.4, 0.8, 1.6)
+#: Distances, as share of a setting's range, over which scores are alike (the last one: it does not matter),
+#: and shares of the scores' variance that are noise.
+LENGTHS = (0.2, 0.4, 0.8, 1.6, 6.4)
 NOISES = (1e-4, 1e-3, 1e-2, 1e-1)
+ROUNDS = 2
 
 
 def propose(
@@ -58,19 +58,42 @@ def propose(
 
 def _predicted(known: Floats, values: Floats, candidates: Floats) -> tuple[Floats, Floats]:
     """Returns the mean and standard deviation at each candidate, `(n_candidates,)` both."""
-    between, across = _distances(known, known), _distances(known, candidates)
-    best: tuple[float, Floats, Floats] | None = None
-    for length, noise in product(LENGTHS, NOISES):
-        lower = cholesky(_matern(between / length) + noise * np.eye(len(known)), lower=True)
-        weights = cho_solve((lower, True), values)
-        likelihood = -0.5 * float(values @ weights) - float(np.log(np.diag(lower)).sum())
-        if best is None or likelihood > best[0]:
-            kernel = _matern(across / length)
-            explained = solve_triangular(lower, kernel, lower=True)
-            variance = np.maximum(1.0 - (explained**2).sum(axis=0), 1e-12)
-            best = likelihood, weights @ kernel, np.sqrt(variance)
-    assert best is not None  # noqa: S101 - the lists above are not empty
-    return best[1], best[2]
+    lengths, noise = _fitted(known, values)
+    lower = _lower(known / lengths, noise)
+    kernel = _matern(_distances(known / lengths, candidates / lengths))
+    explained = solve_triangular(lower, kernel, lower=True)
+    variance = np.maximum(1.0 - (explained**2).sum(axis=0), 1e-12)
+    return cho_solve((lower, True), values) @ kernel, np.sqrt(variance)
+
+
+def _fitted(known: Floats, values: Floats) -> tuple[Floats, float]:
+    """Returns each setting's length and the noise that explain the values best, one after the other."""
+    lengths, noise = np.full(known.shape[1], LENGTHS[1]), NOISES[1]
+    best = _likelihood(known / lengths, values, noise)
+    for _ in range(ROUNDS):
+        for setting in range(lengths.size):
+            for length in LENGTHS:
+                tried = lengths.copy()
+                tried[setting] = length
+                likelihood = _likelihood(known / tried, values, noise)
+                if likelihood > best:
+                    best, lengths = likelihood, tried
+        for level in NOISES:
+            likelihood = _likelihood(known / lengths, values, level)
+            if likelihood > best:
+                best, noise = likelihood, level
+    return lengths, noise
+
+
+def _likelihood(scaled: Floats, values: Floats, noise: float) -> float:
+    """Returns the logarithm of the values' likelihood, up to a constant."""
+    lower = _lower(scaled, noise)
+    return -0.5 * float(values @ cho_solve((lower, True), values)) - float(np.log(np.diag(lower)).sum())
+
+
+def _lower(scaled: Floats, noise: float) -> Floats:
+    lower: Floats = cholesky(_matern(_distances(scaled, scaled)) + noise * np.eye(len(scaled)), lower=True)
+    return lower
 
 
 def _matern(distance: Floats) -> Floats:
