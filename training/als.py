@@ -39,7 +39,7 @@ class AlsConfig(RoomConfig, frozen=True):
     """`[training.als]`: the collaborative model."""
 
     # Length of each shopper's and item's vector; 16 to 256 is usual.
-    factors: PositiveInt = 96
+    factors: PositiveInt = 128
     # Mean penalty on the squared length of the vectors, in mean confidences of a vector, so that it means the
     # same in a shop of any size; 0 or more, and from 2 on it can leave nothing.
     regularization: NonNegativeFloat = 1.0
