@@ -22,7 +22,7 @@ from training.gate.measures import Measures, measure, overlap, sample_of
 from training.gate.quality import COMPARED, recipe_checks
 from training.gate.sanity import Sight, sanity_checks
 
-CONFIG = GateConfig()
+CONFIG = GateConfig(max_short_share=0.5)
 GOOD = Measures(
     sellable=100,
     zero_items=0.2,
@@ -150,6 +150,16 @@ def test_what_is_just_within_its_tolerance_holds(manifest: Manifest) -> None:
     assert asked_against(manifest, counted("orders", 4500)(manifest), GOOD) == []
     assert at_least("share", 0.3 - 0.1, 0.2).held
     assert at_most("share", 0.1 + 0.2, 0.3).held
+
+
+def test_people_who_were_erased_are_no_loss_and_their_orders_none(manifest: Manifest) -> None:
+    fewer = counted("orders", 4000)(counted("users", 800)(manifest))
+    assert asked_against(manifest, fewer, GOOD) == ["shoppers", "orders"]
+    assert asked_against(manifest, msgspec.structs.replace(fewer, erasures_applied=200), GOOD) == []
+    assert asked_against(manifest, msgspec.structs.replace(fewer, erasures_applied=50), GOOD) == [
+        "shoppers",
+        "orders",
+    ]
 
 
 def test_a_live_snapshot_that_was_forced_does_not_lower_the_limits(manifest: Manifest) -> None:

@@ -30,8 +30,9 @@ class GateConfig(RoomConfig, frozen=True):
     max_empty_share: Share = 0.05
     # How far that share may rise over the live snapshot's.
     max_empty_rise: Share = 0.01
-    # Share of these shoppers, at most, whose list is shorter than `list_length`, or than the catalogue.
-    max_short_share: Share = 0.5
+    # Share of these shoppers, at most, whose list is shorter than `list_length`, or than the catalogue. The
+    # server fills such lists up, and in a small shop they are common, so 1 asks nothing.
+    max_short_share: Share = 1.0
     # How far that share may rise over the live snapshot's.
     max_short_rise: Share = 0.05
     # Share of these shoppers, at least, whose list holds an item that was chosen for them.

@@ -10,6 +10,8 @@ from training.gate.checks import Check, at_least, at_most, number
 from training.gate.config import GateConfig
 from training.gate.measures import Measures, overlap
 
+OF_PEOPLE = ("users", "orders")
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -83,6 +85,10 @@ def _count(
     name: str, section: str, live: Sight | None, new: Sight, max_drop: float, *, least: int = 1
 ) -> Check:
     was = None if live is None else live.manifest.counts[section]
+    if live is not None and was is not None and section in OF_PEOPLE:
+        # People who asked to be erased are no loss, and their orders none: as many as people have on average.
+        erased = new.manifest.erasures_applied - live.manifest.erasures_applied
+        was = round(was * max(0.0, 1.0 - max(0, erased) / max(1, live.manifest.counts["users"])))
     return _kept(name, was, new.manifest.counts[section], max_drop, least=least)
 
 
