@@ -24,8 +24,8 @@ from tests.shop import NOW, SMALL_CONFIG, Shop
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
 
 CHAIN = (
-    "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "evaluate", "evaluation_page",
-    "select", "backtest", "report", "publish",
+    "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "evaluate",
+    "evaluation_page", "select", "backtest", "report", "publish",
 )  # fmt: skip
 
 
