@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.rhythm import Rhythm
+
 Floats32 = NDArray[np.float32]
 
 NEW_DAYS = 84  # an item first bought within so many days counts as a find of the shopper
@@ -67,32 +69,7 @@ class Affinity:
         return Affinity(self.codes, keys, self.kept[kept], self.share_of_new)
 
 
-@dataclass(frozen=True, slots=True)
-class PairSums:
-    """What affinity is added up from: one entry a pair bought, sorted by user, then item.
-
-    Attributes:
-        users: `(n_pairs,)` int32.
-        items: `(n_pairs,)` int32.
-        days: days on which the pair was bought.
-        since: days since the last of them.
-        known: days since the first of them.
-        frequency: days bought, each halved every 28 days.
-        quantity: units bought.
-        revenue: paid for them.
-    """
-
-    users: NDArray[np.int32]
-    items: NDArray[np.int32]
-    days: NDArray[np.int64]
-    since: NDArray[np.int64]
-    known: NDArray[np.int64]
-    frequency: NDArray[np.float64]
-    quantity: NDArray[np.float64]
-    revenue: NDArray[np.float64]
-
-
-def affinity(pairs: PairSums, codes: NDArray[np.int32], new_buyers: NDArray[np.int64]) -> Affinity:
+def affinity(pairs: Rhythm, codes: NDArray[np.int32], new_buyers: NDArray[np.int64]) -> Affinity:
     """Returns the affinity of all shoppers to the categories `codes`, `(n_items,)`.
 
     Args:
@@ -111,7 +88,7 @@ def affinity(pairs: PairSums, codes: NDArray[np.int32], new_buyers: NDArray[np.i
     quantity = total(pairs.quantity)
     price = np.divide(total(pairs.revenue), quantity, out=np.full(keys.size, np.nan), where=quantity > 0)
     finds = total(pairs.known <= NEW_DAYS)
-    kept = (total(pairs.days), last, total(pairs.frequency), total(None), finds, price)
+    kept = (total(pairs.days), last, total(pairs.frequencies["frequency_28"]), total(None), finds, price)
     of_category = np.bincount(codes, weights=new_buyers, minlength=n_items)[codes] if n_items else new_buyers
     share = new_buyers / np.maximum(of_category, 1.0)
     return Affinity(codes, keys, np.column_stack(kept).astype(np.float32), share.astype(np.float32))

@@ -18,10 +18,11 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recdata.tables import CATEGORY_SEPARATOR
+
 Traits = sparse.csr_array[np.float32, tuple[int, int]]
 Factors = NDArray[np.float32]
 
-CATEGORY_SEPARATOR = " > "
 PRICE_BANDS = 20  # of equally many items each
 PENALTY = 2.0  # on the squared coefficients, in items of full weight
 STEPS = 30  # of conjugate gradient

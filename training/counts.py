@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from training.affinity import NEW_DAYS
+from training.affinity import NEVER_DAYS, NEW_DAYS
 from training.interactions import PAIR
 from training.rhythm import Rhythm
 
@@ -27,7 +27,6 @@ ITEM_FEATURES = (
     "median_gap_of_item",
 )
 USER_FEATURES = ("visits_28", "items_28", "finds_28", "items", "share_of_finds", "price_of_user")
-NEVER_DAYS = 999
 
 
 def item_features_of(

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recdata.sums import group_sums
-from training.affinity import AFFINITY_FEATURES, Affinity, PairSums, affinity
+from training.affinity import AFFINITY_FEATURES, Affinity, affinity
 from training.counts import ITEM_FEATURES, RECENT_DAYS, USER_FEATURES, item_features_of, user_features_of
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
@@ -142,16 +142,6 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
     new_buyers = np.bincount(rhythm.items[rhythm.known <= RECENT_DAYS], minlength=n_items)
     item_gaps = median_by(rhythm.items, rhythm.median_gap, n_items)
     item_features = item_features_of(days, rhythm, recent_buyers, new_buyers, item_gaps)
-    sums = PairSums(
-        rhythm.users,
-        rhythm.items,
-        rhythm.days,
-        rhythm.since,
-        rhythm.known,
-        rhythm.frequencies["frequency_28"],
-        rhythm.quantity,
-        rhythm.revenue,
-    )
     return History(
         users=rhythm.users,
         items=rhythm.items,
@@ -163,7 +153,7 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
         days_since=rhythm.since.astype(np.int32),
         recent_buyers=recent_buyers,
         new_buyers=new_buyers,
-        affinities=tuple(affinity(sums, np.ascontiguousarray(codes), new_buyers) for codes in levels.T),
+        affinities=tuple(affinity(rhythm, np.ascontiguousarray(codes), new_buyers) for codes in levels.T),
         neighbours=fit_neighbours(rhythm.users, rhythm.items, n_users, recent_buyers),
     )
 

@@ -16,17 +16,13 @@ from numpy.typing import NDArray
 Numbers = NDArray[Any]
 
 
+@cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns the function as machine code that lets other threads run; made once, and kept on disk.
 
     Sums may be taken in another order than written, so that they use the processor's vectors: the order is
     still the same from run to run.
     """
-    return _compiled(function)
-
-
-@cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba  # a second, which verbs that fit nothing need not wait
 
     def made(*, keep: bool) -> Callable[..., Any]:

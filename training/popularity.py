@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from recdata.artefacts import ALL, POPULARITY, read_artefact, scan_artefact, write_artefact
 from recdata.config import NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
+from recdata.tables import CATEGORY_SEPARATOR
 
-CATEGORY_SEPARATOR = " > "
 SCOPE = ("channel", "region")
 Places = NDArray[np.int64]
 LIST = ("kind", "window_days", "category", "channel", "region")

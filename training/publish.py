@@ -28,13 +28,13 @@ from recdata.snapshot import (
     SnapshotWriter,
     UserRecord,
 )
+from recdata.tables import CATEGORY_SEPARATOR
 from training.erasures import load_ledger
 from training.facets import daily_demand, item_facets
 from training.gate import GATE_NAME, LINEAGE_KEY, Gate, GateSettings, RecordedRecipe
 from training.prepare import APPLIED_NAME
 
 MANIFEST_NAME = "published.json"
-CATEGORY_SEPARATOR = " > "
 INPUTS = (
     "users.parquet",
     "items.parquet",

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,9 @@ def test_a_corrupt_copy_of_the_same_content_is_replaced(tmp_path: Path) -> None:
     releases = Releases(tmp_path)
     path = releases.folder(manifest.snapshot_id) / SNAPSHOT_FILE
     path.write_bytes(path.read_bytes()[:-1])
-    publish(tmp_path, "Tea")
-    releases.open_current().close()
+    assert publish(tmp_path, "Tea") == manifest
+    with closing(releases.open_current()) as snapshot:
+        assert snapshot.item(0).title == "Tea"
 
 
 def test_rolling_back_is_moving_the_pointer(tmp_path: Path) -> None:
@@ -174,6 +175,7 @@ def test_pruning_leaves_a_mapped_snapshot_readable(tmp_path: Path) -> None:
 
 WORKER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from recdata.releases import Releases
 from tests.recdata.conftest import write_small

@@ -40,8 +40,8 @@ from recsvc.v1.recommendation_service_pb2 import (
 )
 from recsvc.v1.selection_service_pb2 import GetForecastRequest, ListCandidatesRequest
 from tests.recsvc.conftest import Stubs, refusal
+from tests.recsvc.running import Running, alive, state, two_workers
 from tests.recsvc.test_serving import until
-from tests.recsvc.test_workers import Running, alive, state, two_workers
 from tests.recsvc.tiny import Tiny
 
 EXHAUSTED, PRECONDITION = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION

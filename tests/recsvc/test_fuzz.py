@@ -33,7 +33,7 @@ from recsvc.v1.recommendation_service_pb2 import (
 )
 from recsvc.v1.selection_service_pb2 import CandidateFilter, GetForecastRequest, ListCandidatesRequest
 from recsvc.v1.snapshot_service_pb2 import ActivateSnapshotRequest, GetServingStateRequest
-from tests.recsvc.test_workers import two_workers
+from tests.recsvc.running import two_workers
 from tests.recsvc.tiny import Tiny
 
 OK, INVALID, NOT_FOUND = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND

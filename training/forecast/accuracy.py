@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from training.forecast.history import CATEGORY_SEPARATOR
+from recdata.tables import CATEGORY_SEPARATOR
 
 #: Columns of the answer: one row a level, origin (null: all of them) and rule.
 ACCURACY = {

@@ -14,12 +14,12 @@ from scipy import sparse
 
 from recdata.artefacts import scan_artefact
 from recdata.sums import group_sums
+from recdata.tables import CATEGORY_SEPARATOR
 from training.forecast.config import ForecastConfig
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CATEGORY_SEPARATOR = " > "
 #: Launch day of an item of which nothing is known: after every origin.
 NEVER = 1 << 30
 
