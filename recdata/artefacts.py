@@ -118,9 +118,69 @@ FORECAST_TOTALS = {
     "method": pl.String,
 }
 
+#: What is likely to become of an item, as seen from an origin: every back-test origin and as_of, one row an
+#: item that was sellable then. Probabilities are 0..1 and calibrated: hit_probability, of monthly sales at
+#: least `hit_ratio` times the category's mean item; top_probability, of being among the best `category_top_k`
+#: of its category by revenue in the horizon; keep_probability, of selling something worth keeping in the
+#: next 84 days. expected_value is the revenue of the horizon in the currency of the tables, corrected for
+#: picking winners, with its 80% interval. hit_alarm_on is the first day the alarm for a hit rang, null where
+#: it has not.
+OUTCOMES = {
+    "origin": pl.Date,
+    "item_row": ROW,
+    "hit_probability": pl.Float64,
+    "top_probability": pl.Float64,
+    "keep_probability": pl.Float64,
+    "expected_value": pl.Float64,
+    "expected_value_q10": pl.Float64,
+    "expected_value_q90": pl.Float64,
+    "hit_alarm_on": pl.Date,
+}
+
+#: Demand of items too young to have a history, at every back-test origin and at as_of: units of the horizon,
+#: from look-alikes and from what has been sold since launch. look_alikes: JSON list of [item_id, similarity],
+#: most alike first. early_buyers: how well the first buyers' earlier first purchases fared, 0..1, 0.5 usual;
+#: null without any.
+LAUNCHES = {
+    "origin": pl.Date,
+    "item_row": ROW,
+    "mean": pl.Float64,
+    "q10": pl.Float64,
+    "q90": pl.Float64,
+    "early_buyers": pl.Float64,
+    "look_alikes": pl.String,
+}
+
+#: Where an item's price stands at as_of. price_place: share of the category's priced items that cost no more,
+#: 0..1. elasticity: percent of units for a percent of price, with its 90% interval; null where the data do
+#: not identify it. discount: the share of the price to take off, within the margin; null where none is
+#: advised.
+PRICES = {
+    "item_row": ROW,
+    "price_band": pl.String,
+    "price_place": pl.Float64,
+    "elasticity": pl.Float64,
+    "elasticity_low": pl.Float64,
+    "elasticity_high": pl.Float64,
+    "discount": pl.Float64,
+}
+
+#: The assortment that was solved for: one row an item that could have been chosen. value and cost are in the
+#: currency of the tables; slot_category is the category whose slots it takes.
+ASSORTMENT = {
+    "item_row": ROW,
+    "chosen": pl.Boolean,
+    "value": pl.Float64,
+    "cost": pl.Float64,
+    "slot_category": pl.String,
+    "price_band": pl.String,
+}
+
 #: Final picks, best first within the run. One row an item that was sellable at as_of.
 #: stage: launch, growth, mature, decline, dead, seasonal. action: launch, push, keep, discount, drop.
-#: components: JSON object, component name -> 0..1. reasons_zh/en: JSON list of sentences, strongest first.
+#: components: JSON object, component name -> 0..1. reasons_* (for the action), against_* (what speaks against
+#: it) and changes_* (what would change it): JSON lists of sentences, strongest first. Probabilities, expected
+#: value, prices and look-alikes as in OUTCOMES, PRICES and LAUNCHES; null where they are not known.
 SELECTION = {
     "rank": pl.Int32,
     "item_row": ROW,
@@ -141,6 +201,23 @@ SELECTION = {
     "components": pl.String,
     "reasons_zh": pl.String,
     "reasons_en": pl.String,
+    "against_zh": pl.String,
+    "against_en": pl.String,
+    "changes_zh": pl.String,
+    "changes_en": pl.String,
+    "hit_probability": pl.Float64,
+    "hit_alarm_on": pl.Date,
+    "top_probability": pl.Float64,
+    "keep_probability": pl.Float64,
+    "expected_value": pl.Float64,
+    "expected_value_q10": pl.Float64,
+    "expected_value_q90": pl.Float64,
+    "price_place": pl.Float64,
+    "elasticity": pl.Float64,
+    "elasticity_low": pl.Float64,
+    "elasticity_high": pl.Float64,
+    "discount": pl.Float64,
+    "look_alikes": pl.String,
 }
 
 #: One measure a row. period: first day of the test period. model: bestsellers, own_frequency, als, served,
@@ -190,6 +267,10 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "popularity": POPULARITY,
     "forecast_daily": FORECAST_DAILY,
     "forecast_totals": FORECAST_TOTALS,
+    "outcomes": OUTCOMES,
+    "launches": LAUNCHES,
+    "prices": PRICES,
+    "assortment": ASSORTMENT,
     "selection": SELECTION,
     "evaluation": EVALUATION,
     "evaluation_pairs": EVALUATION_PAIRS,

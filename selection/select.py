@@ -8,12 +8,29 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from recdata.artefacts import SELECTION
 from selection.actions import ActionInputs, choose_actions
 from selection.config import FeaturesConfig, SelectionConfig
 from selection.features import build_features
 from selection.history import Tables, horizon_days
 from selection.reasons import Facts, Windows, explain
 from selection.score import Floats, Signals, best_first, components, quantile_in_group, weighted_score
+
+#: Columns of the artefact that other stages may know more of.
+UNKNOWN = (
+    "hit_probability",
+    "hit_alarm_on",
+    "top_probability",
+    "keep_probability",
+    "expected_value",
+    "expected_value_q10",
+    "expected_value_q90",
+    "price_place",
+    "elasticity",
+    "elasticity_low",
+    "elasticity_high",
+    "discount",
+)
 
 
 def signals_of(features: pl.DataFrame, config: FeaturesConfig) -> Signals:
@@ -104,6 +121,9 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         pl.Series("components", as_json, dtype=pl.String),
         pl.Series("reasons_zh", zh, dtype=pl.String),
         pl.Series("reasons_en", en, dtype=pl.String),
+        *(pl.lit("[]").alias(name) for name in ("against_zh", "against_en", "changes_zh", "changes_en")),
+        *(pl.lit(None, SELECTION[name]).alias(name) for name in UNKNOWN),
+        pl.lit("[]").alias("look_alikes"),
     )
 
 
