@@ -17,7 +17,7 @@ class ForecastConfig(RoomConfig, frozen=True):
     # How far the daily forecasts made at the run's own day reach, in days; at least horizon_days are made.
     daily_horizon_days: PositiveInt = 90
     # Past origins that are forecast as if it were that day, for back-tests; 0 or more.
-    back_test_origins: NonNegativeInt = 6
+    back_test_origins: NonNegativeInt = 8
     # Days between two origins; 1 or more.
     step_days: PositiveInt = 28
     # Older origins forecast only so that the first back-tested origin has measured intervals; 0 or more.
