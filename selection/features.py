@@ -9,6 +9,7 @@ import polars as pl
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.history import Tables, horizon_days, known_at
 from selection.lifecycle import stage_expression
+from selection.prices.bands import price_band
 from selection.windows import (
     distinct_buyers,
     item_forecasts,
@@ -107,7 +108,7 @@ def build_features(
     frame = _season(frame, config, horizon, history_days)
     frame = _shrink(frame, config)
     frame = _demand(frame, config, horizon, history_days)
-    frame = _price_band(frame, config)
+    frame = frame.with_columns(price_band(config).alias("price_band"))
     frame = frame.with_columns(stage_expression(lifecycle, history_days=history_days).alias("stage"))
     return frame.select(pl.col(name).cast(dtype) for name, dtype in FEATURES.items())
 
@@ -206,24 +207,3 @@ def _demand(frame: pl.DataFrame, config: FeaturesConfig, horizon: int, history_d
     paid = pl.col("revenue_base") / pl.col("units_base")
     worth = pl.when((pl.col("units_base") > 0) & (paid > 0)).then(paid).otherwise("price").fill_null(0.0)
     return frame.with_columns((pl.col("demand") * worth).alias("demand_value"))
-
-
-def _price_band(frame: pl.DataFrame, config: FeaturesConfig) -> pl.DataFrame:
-    price = pl.col("price")
-    count = price.count().over("group")
-    # The share of the category's priced items that are strictly cheaper.
-    cheaper = (price.rank("min").over("group") - 1) / (count - 1).clip(lower_bound=1)
-    band = (
-        pl.when(price.is_null())
-        .then(pl.lit(""))
-        .when(count < config.band_min_items)
-        .then(pl.lit("mid"))
-        .when(cheaper >= config.band_premium_quantile)
-        .then(pl.lit("premium"))
-        .when(cheaper >= config.band_high_quantile)
-        .then(pl.lit("high"))
-        .when(cheaper >= config.band_value_quantile)
-        .then(pl.lit("mid"))
-        .otherwise(pl.lit("value"))
-    )
-    return frame.with_columns(band.alias("price_band"))
