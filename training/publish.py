@@ -60,9 +60,17 @@ INPUTS = (
     "ranked_sources.npy",
     "forecast_daily.parquet",
     "selection.parquet",
+    "assortment.parquet",  # where it was solved for
     "evaluation.json",
     "evaluation_pairs.parquet",
     "behaviour.parquet",
+)
+
+#: Columns of the selection that hold JSON.
+OPENED = (
+    "components",
+    *(f"{kind}_{language}" for kind in ("reasons", "against", "changes") for language in ("zh", "en")),
+    "look_alikes",
 )
 
 
@@ -79,6 +87,9 @@ class _Artefacts:
     def table(self, name: str) -> pl.DataFrame:
         return read_artefact(self.run.resolve(f"{name}.parquet"), name)
 
+    def optional(self, name: str) -> pl.DataFrame | None:
+        return self.table(name) if self.run.resolve(f"{name}.parquet").is_file() else None
+
     def scan(self, name: str) -> pl.LazyFrame:
         return scan_artefact(self.run.resolve(f"{name}.parquet"), name)
 
@@ -94,7 +105,7 @@ def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | N
     again, and what was refused left no record.
 
     Args:
-        data: its currency is written into the snapshot.
+        data: its currency and time zone are written into the snapshot.
         settings: what the gate judges by; its recipe is written into the snapshot.
         now: the manifest's created_at; the moment of the call where left out.
     """
@@ -106,7 +117,7 @@ def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | N
 
         def write(writer: SnapshotWriter) -> Manifest:
             return write_snapshot(
-                writer, context.run, currency=data.currency, created_at=created_at, recipe=settings.recipe
+                writer, context.run, data=data, created_at=created_at, recipe=settings.recipe
             )
 
         manifest = Releases(context.run.home).publish(write, approve=gate.approve)
@@ -115,7 +126,7 @@ def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | N
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
     recipe = settings.recipe.encode()
-    return Stage("publish", 4, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
+    return Stage("publish", 5, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
 
 
 def published(run: RunFolder) -> bool:
@@ -135,7 +146,7 @@ def write_snapshot(
     writer: SnapshotWriter,
     run: RunFolder,
     *,
-    currency: str,
+    data: DataConfig,
     created_at: datetime,
     recipe: RecordedRecipe,
 ) -> Manifest:
@@ -182,12 +193,13 @@ def write_snapshot(
     writer.write_users(_user_records(artefacts))
     writer.write_lists(_ranked_lists(artefacts.table("popularity")))
     writer.write_forecasts(_forecasts(artefacts.table("forecast_daily")))
-    writer.write_candidates(_candidates(artefacts.table("selection")))
+    writer.write_candidates(candidate_records(artefacts.table("selection"), artefacts.optional("assortment")))
     imported = load_report(run.home / "tables")
     return writer.finish(
         as_of=run.as_of,
         created_at=created_at,
-        currency=currency,
+        currency=data.currency,
+        business_timezone=data.business_timezone,
         metrics=_metrics(run.resolve("evaluation.json")),
         lineage={
             "run_id": run.run_id,
@@ -299,10 +311,21 @@ def _forecasts(daily: pl.DataFrame) -> dict[tuple[str, str], ForecastRecord]:
     return forecasts
 
 
-def _candidates(selection: pl.DataFrame) -> Iterator[CandidateRecord]:
-    fields = CandidateRecord.__struct_fields__
-    for row in selection.sort("rank").select(fields).iter_rows(named=True):
-        for name in ("components", "reasons_zh", "reasons_en"):
+def candidate_records(selection: pl.DataFrame, assortment: pl.DataFrame | None) -> Iterator[CandidateRecord]:
+    """Yields the candidates as they are served, best first.
+
+    Args:
+        selection: the `selection` artefact.
+        assortment: the `assortment` artefact; None where none was solved for.
+    """
+    table = selection.sort("rank")
+    if assortment is None:
+        table = table.with_columns(chosen=pl.lit(None, pl.Boolean))
+    else:
+        chosen = assortment.select("item_row", "chosen")
+        table = table.join(chosen, on="item_row", how="left", maintain_order="left")
+    for row in table.select(CandidateRecord.__struct_fields__).iter_rows(named=True):
+        for name in OPENED:
             row[name] = msgspec.json.decode(row[name])
         yield CandidateRecord(**row)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from recdata.errors import SnapshotCorruptError, SnapshotError, SnapshotFormatError, SnapshotNotFoundError
 from recdata.runs import digest_file
 from recdata.snapshot.checking import ARRAYS, check_arrays, check_manifest
+from recdata.snapshot.columns import COMPONENT, CandidateColumns, from_arrays, stored_names
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     MAX_ID_BYTES,
@@ -29,7 +30,15 @@ from recdata.snapshot.records import (
     digest_key,
     row_key,
 )
-from recdata.snapshot.writer import CATEGORY_NAMES, MANIFEST_FILE, SECTIONS, SNAPSHOT_FILE, ArrayHead
+from recdata.snapshot.writer import (
+    CATEGORY_NAMES,
+    COLUMN_NAMES,
+    MANIFEST_FILE,
+    SECTIONS,
+    SNAPSHOT_FILE,
+    ArrayHead,
+    ColumnNames,
+)
 
 _ITEM = msgspec.msgpack.Decoder(ItemRecord)
 _CANDIDATE = msgspec.msgpack.Decoder(CandidateRecord)
@@ -95,7 +104,7 @@ class Snapshot:
             entries = {
                 section: transaction.stat(self._databases[section])["entries"]
                 for section in SECTIONS
-                if section not in ("arrays", "item_rows")  # counted otherwise
+                if section not in ("arrays", "item_rows", "candidate_columns")  # counted otherwise
             }
         entries["categories"] = max(0, entries["categories"] - 1)  # the names are an entry of their own
         where = str(self.folder)
@@ -107,6 +116,7 @@ class Snapshot:
                 f"{where}: an array cannot be read ({error}); publish the run again"
             ) from error
         check_arrays(arrays, self.n_items, where)
+        _ = self.candidate_columns
 
     def close(self) -> None:
         """Unmaps the file. No view handed out before may be touched afterwards."""
@@ -118,12 +128,34 @@ class Snapshot:
         Raises:
             SnapshotError: the snapshot has no array of that name.
         """
-        data = self._get("arrays", f"{name}:data".encode())
-        head = self._get("arrays", f"{name}:head".encode())
-        if data is None or head is None:
-            raise SnapshotError(f"snapshot {self.manifest.snapshot_id} has no array {name!r}; publish again")
-        shape = msgspec.msgpack.decode(head, type=ArrayHead)
-        return np.frombuffer(data, np.dtype(shape.dtype), math.prod(shape.shape)).reshape(shape.shape)
+        return self._array("arrays", name)
+
+    @cached_property
+    def candidate_columns(self) -> CandidateColumns:
+        """Returns what candidates are found, ordered and weighed by.
+
+        Raises:
+            SnapshotError: a column is missing or unsound.
+        """
+        try:
+            names = msgspec.msgpack.decode(
+                self._get("candidate_columns", COLUMN_NAMES) or b"", type=ColumnNames
+            )
+            arrays = {
+                name: self._array("candidate_columns", name)
+                for name in (*stored_names(), *(f"{COMPONENT}{name}" for name in names.components))
+            }
+        except (ValueError, TypeError, msgspec.DecodeError) as error:
+            raise SnapshotCorruptError(
+                f"{self.folder}: the candidates' columns cannot be read ({error}); publish the run again"
+            ) from error
+        return from_arrays(
+            arrays,
+            names.words,
+            components=names.components,
+            n_items=self.n_items,
+            count=self.manifest.counts.get("candidates", 0),
+        )
 
     @cached_property
     def item_factors(self) -> Float32s:
@@ -263,6 +295,19 @@ class Snapshot:
         """Returns the selection candidate of a rank (1 is the best), or None past the last."""
         found = self._get("candidates", row_key(rank))
         return None if found is None else _CANDIDATE.decode(found)
+
+    def candidate_rank(self, item_row: int) -> int | None:
+        """Returns the rank of an item among the selection's candidates, None where it is none."""
+        place = self.candidate_columns.place(item_row)
+        return None if place is None else place + 1
+
+    def _array(self, section: str, name: str) -> NDArray[np.generic]:
+        data = self._get(section, f"{name}:data".encode())
+        head = self._get(section, f"{name}:head".encode())
+        if data is None or head is None:
+            raise SnapshotError(f"snapshot {self.manifest.snapshot_id} has no array {name!r}; publish again")
+        shape = msgspec.msgpack.decode(head, type=ArrayHead)
+        return np.frombuffer(data, np.dtype(shape.dtype), math.prod(shape.shape)).reshape(shape.shape)
 
     def _get(self, section: str, key: bytes) -> memoryview | None:
         try:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 #: LMDB keys hold 511 bytes at most; ids are limited well below by the import.
 MAX_ID_BYTES = 256
@@ -72,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     fold_in: FoldIn | None = None  # None where the model cannot take in new events
     catalogue_at: datetime | None = None  # when the catalogue was imported; live updates after it hold
     erasures_applied: int = 0  # erasures up to this number are in no section
+    business_timezone: str = "UTC"  # IANA name of the zone whose midnight ends a business day
     forced: str = ""  # why it was published though the gate refused it; "" where the gate let it pass
 
 
@@ -89,7 +90,10 @@ class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CandidateRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One selection candidate: the SELECTION artefact's row with its JSON opened."""
+    """One selection candidate: the SELECTION artefact's row with its JSON opened; None where not known.
+
+    `chosen` is the ASSORTMENT artefact's: whether the item is in the assortment that was solved for.
+    """
 
     rank: int
     item_row: int
@@ -109,6 +113,24 @@ class CandidateRecord(msgspec.Struct, frozen=True, array_like=True):
     components: dict[str, float]
     reasons_zh: list[str]
     reasons_en: list[str]
+    against_zh: list[str] = []
+    against_en: list[str] = []
+    changes_zh: list[str] = []
+    changes_en: list[str] = []
+    hit_probability: float | None = None
+    hit_alarm_on: date | None = None
+    top_probability: float | None = None
+    keep_probability: float | None = None
+    expected_value: float | None = None
+    expected_value_q10: float | None = None
+    expected_value_q90: float | None = None
+    price_place: float | None = None
+    elasticity: float | None = None
+    elasticity_low: float | None = None
+    elasticity_high: float | None = None
+    discount: float | None = None
+    look_alikes: list[tuple[str, float]] = []
+    chosen: bool | None = None
 
 
 class UserRecord(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recdata.errors import PublishError
 from recdata.runs import digest_file, write_atomic
 from recdata.snapshot.checking import FINITE, PADDED_ROWS, RowCheck, check_finite, check_lengths
+from recdata.snapshot.columns import arrays_of, columns_of
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     CandidateRecord,
@@ -42,8 +43,10 @@ SECTIONS = (
     "lists",
     "forecasts",
     "candidates",
+    "candidate_columns",
 )
 CATEGORY_NAMES = b"names"
+COLUMN_NAMES = b"names"
 BATCH = 10_000
 # A value this long gets pages of its own, so that its bytes are aligned for a view.
 ALIGNED_BYTES = 4096
@@ -56,6 +59,13 @@ class ArrayHead(msgspec.Struct, frozen=True, array_like=True):
 
     dtype: str
     shape: tuple[int, ...]
+
+
+class ColumnNames(msgspec.Struct, frozen=True, array_like=True):
+    """What the candidates' columns cannot say in numbers: their codes' words, and the components in order."""
+
+    words: dict[str, list[str]]
+    components: list[str]
 
 
 class SnapshotWriter:
@@ -105,9 +115,7 @@ class SnapshotWriter:
                 check_finite(array, name)
             if name in PADDED_ROWS:
                 self._rows.see(array, name, lowest_allowed=-1)  # -1 pads
-            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            entries.append((f"{name}:data".encode(), little.tobytes().ljust(ALIGNED_BYTES, b"\0")))
-            entries.append((f"{name}:head".encode(), packed(ArrayHead(little.dtype.str, little.shape))))
+            entries += _array_entries(name, array)
         self._put("arrays", sorted(entries))
 
     def write_items(self, items: Iterable[ItemRecord]) -> None:
@@ -171,11 +179,21 @@ class SnapshotWriter:
         self._counts["forecasts"] = self._put("forecasts", entries)
 
     def write_candidates(self, candidates: Iterable[CandidateRecord]) -> None:
-        """Stores selection candidates; best first, with ranks 1, 2, 3 and so on."""
+        """Stores selection candidates, best first, with ranks 1, 2, 3 and so on, and their columns.
+
+        Raises:
+            PublishError: as `recdata.snapshot.columns.columns_of` says.
+        """
         ranked = list(candidates)
+        columns = columns_of(ranked)
         self._rows.see(np.array([candidate.item_row for candidate in ranked], np.int32), "a candidate")
         entries = ((row_key(candidate.rank), packed(candidate)) for candidate in ranked)
         self._counts["candidates"] = self._put("candidates", entries)
+        words = {name: list(words) for name, words in columns.words.items()}
+        stored = [(COLUMN_NAMES, packed(ColumnNames(words, list(columns.components))))]
+        for name, array in arrays_of(columns).items():
+            stored += _array_entries(name, array)
+        self._put("candidate_columns", sorted(stored))
 
     def finish(
         self,
@@ -189,6 +207,7 @@ class SnapshotWriter:
         fold_in: FoldIn | None = None,
         catalogue_at: datetime | None = None,
         erasures_applied: int = 0,
+        business_timezone: str = "UTC",
     ) -> Manifest:
         """Closes the file, makes it durable, writes the manifest beside it and returns it.
 
@@ -202,14 +221,15 @@ class SnapshotWriter:
             fold_in: what it takes to compute a vector; None where there is no model.
             catalogue_at: when the catalogue was imported; live updates made later hold over it.
             erasures_applied: the number of the last erasure that the data are without.
+            business_timezone: IANA name of the zone whose midnight ends a business day.
         """
         self._rows.finish(self._counts.get("items", 0))
         self._counts["orders"] = orders
         folding = "" if fold_in is None else msgspec.json.encode(fold_in).decode()
         # A later erasure is a new snapshot, even of a person whom the data do not know: the manifest of an
         # equal one that lies there already would go on saying that it is not applied.
-        said = f"{FORMAT_VERSION} {as_of} {currency} {orders} {folding} {erasures_applied}"
-        self._digest.update(said.encode())
+        said = (FORMAT_VERSION, as_of, currency, orders, folding, erasures_applied, business_timezone)
+        self._digest.update(" ".join(map(str, said)).encode())
         path = self._folder / SNAPSHOT_FILE
         try:
             self._env.sync(True)
@@ -229,6 +249,7 @@ class SnapshotWriter:
                 fold_in=fold_in,
                 catalogue_at=catalogue_at,
                 erasures_applied=erasures_applied,
+                business_timezone=business_timezone,
             )
             write_manifest(self._folder, manifest)
         except (OSError, lmdb.Error) as error:
@@ -283,6 +304,15 @@ class SnapshotWriter:
                 f"{self._folder}: keys are repeated or do not ascend between {batch[0][0]!r} and "
                 f"{batch[-1][0]!r}; delete the run folder and run again"
             )
+
+
+def _array_entries(name: str, array: NDArray[np.generic]) -> list[tuple[bytes, bytes]]:
+    """Returns the two entries of an array: its bytes, and how they are read."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return [
+        (f"{name}:data".encode(), little.tobytes().ljust(ALIGNED_BYTES, b"\0")),
+        (f"{name}:head".encode(), packed(ArrayHead(little.dtype.str, little.shape))),
+    ]
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,8 +23,19 @@ from tests.arrays import snapshot_arrays
 LONG_ID = "長" * 66 + "id"  # 200 bytes of UTF-8
 
 
+PICK = CandidateRecord(
+    1, 0, "Drinks > Tea", "push", "growth", 0.8, 0.1, 3.0, 1.0, 5.0, 2.0, 28.5, 0.4, 50.0, "mid",
+    {"trend": 0.7}, ["趋势上升"], ["Trend is up"],
+)  # fmt: skip
+
+
 def write_small(
-    writer: SnapshotWriter, *, title: str = "Tea", hour: int = 3, **arrays: np.ndarray
+    writer: SnapshotWriter,
+    *,
+    title: str = "Tea",
+    hour: int = 3,
+    candidates: Sequence[CandidateRecord] = (PICK,),
+    **arrays: np.ndarray,
 ) -> Manifest:
     """Writes two items, two users, one list, one forecast, one candidate; `arrays` stand in for its own."""
     writer.write_arrays(
@@ -69,14 +81,7 @@ def write_small(
     writer.write_forecasts(
         {("item", "a"): ForecastRecord(date(2024, 3, 1), "prophet", curve, curve / 2, curve * 2)}
     )
-    writer.write_candidates(
-        [
-            CandidateRecord(
-                1, 0, "Drinks > Tea", "push", "growth", 0.8, 0.1, 3.0, 1.0, 5.0, 2.0, 28.5, 0.4, 50.0, "mid",
-                {"trend": 0.7}, ["趋势上升"], ["Trend is up"],
-            )
-        ]
-    )  # fmt: skip
+    writer.write_candidates(candidates)
     return writer.finish(
         as_of=date(2024, 3, 1),
         created_at=datetime(2024, 3, 1, hour, tzinfo=UTC),

@@ -114,12 +114,12 @@ def test_a_newer_format_is_refused_by_name(snapshot_folder: Path) -> None:
     manifest = json.loads(path.read_text())
     manifest["format_version"] = 99
     path.write_text(json.dumps(manifest))
-    with pytest.raises(SnapshotFormatError, match="format_version is 99, this version reads 3; upgrade"):
+    with pytest.raises(SnapshotFormatError, match="format_version is 99, this version reads 4; upgrade"):
         Snapshot.open(snapshot_folder)
 
 
 def test_a_garbled_manifest_is_refused(snapshot_folder: Path) -> None:
-    (snapshot_folder / MANIFEST_FILE).write_text('{"format_version": 3, "snapshot_id": 5}')
+    (snapshot_folder / MANIFEST_FILE).write_text('{"format_version": 4, "snapshot_id": 5}')
     with pytest.raises(SnapshotCorruptError, match="cannot be read"):
         Snapshot.open(snapshot_folder)
 
