@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -96,6 +96,18 @@ class Stage:
     outputs: Sequence[str]
     work: Callable[[StageContext], Mapping[str, object]]
     config: object = None
+
+
+def needed(chain: Sequence[Stage], names: Collection[str]) -> list[Stage]:
+    """Returns the named stages of a chain and all in it that they need, in the chain's order."""
+    by_output = {output: stage for stage in chain for output in stage.outputs}
+    found: set[str] = set()
+    waiting = [stage for stage in chain if stage.name in names]
+    while waiting:
+        stage = waiting.pop()
+        found.add(stage.name)
+        waiting += [by_output[name] for name in stage.inputs if name in by_output]
+    return [stage for stage in chain if stage.name in found]
 
 
 @dataclass(frozen=True, slots=True)

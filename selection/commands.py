@@ -1,4 +1,4 @@
-"""Owns the selection's verbs: `select` shows the candidates of a run, `report` makes its page."""
+"""Owns the selection's verbs: `select` shows a run's candidates and their tests, `report` makes its page."""
 
 from __future__ import annotations
 
@@ -17,33 +17,50 @@ from recdata.artefacts import read_artefact, scan_artefact
 from recdata.cli import Door, pass_door
 from recdata.config import DataConfig, load_config
 from recdata.errors import RunError
-from recdata.runs import RunFolder
+from recdata.runs import RunFolder, needed
 from selection.actions import ACTIONS
 from selection.config import SelectionConfig
-from selection.stages import backtest_stage, report_stage, select_stage
+from selection.stages import selection_stages
 from selection.summary import print_backtest
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """What both verbs work with."""
+class Room:
+    """What every verb works with."""
 
     run: RunFolder
     config: SelectionConfig
     data: DataConfig
 
+    def make(self, *names: str) -> None:
+        """Runs the named stages of this room, and all of this room's that they need."""
+        self.run.execute(needed(selection_stages(self.config, self.data), names))
 
-@click.command()
-@click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
+
+RUN_OPTION = click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
+
+
+@click.group(invoke_without_command=True)
+@RUN_OPTION
 @click.option("--action", type=click.Choice(ACTIONS), help="Show items with this action only.")
 @click.option("--category", help="Show this category and those below it, as 'A > B'.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show.")
 @pass_door
-def select(door: Door, run_id: str | None, action: str | None, category: str | None, limit: int) -> None:
+@click.pass_context
+def select(
+    context: click.Context,
+    door: Door,
+    run_id: str | None,
+    action: str | None,
+    category: str | None,
+    limit: int,
+) -> None:
     """Show what to launch, push, keep, discount and drop."""
-    room = _open(door, run_id)
-    room.run.execute([select_stage(room.config, room.data), backtest_stage(room.config)])
+    if context.invoked_subcommand is not None:
+        return
+    room = open_room(door, run_id)
+    room.make("select", "backtest")
     rows = scan_artefact(room.run.resolve("selection.parquet"), "selection")
     asked_for = {"action": action, "category": category}
     if action is not None:
@@ -62,18 +79,23 @@ def select(door: Door, run_id: str | None, action: str | None, category: str | N
     print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
 
 
+@select.command()
+@RUN_OPTION
+@pass_door
+def backtest(door: Door, run_id: str | None) -> None:
+    """Show how the rules would have done on past dates."""
+    room = open_room(door, run_id)
+    room.make("backtest")
+    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
+
+
 @click.command()
-@click.option("--run", "run_id", help="Id of the run; the newest one where left out.")
+@RUN_OPTION
 @pass_door
 def report(door: Door, run_id: str | None) -> None:
     """Write a run's report.html and selection.csv."""
-    room = _open(door, run_id)
-    stages = [
-        select_stage(room.config, room.data),
-        backtest_stage(room.config),
-        report_stage(room.config, room.data),
-    ]
-    room.run.execute(stages)
+    room = open_room(door, run_id)
+    room.make("report")
     for name in ("report.html", "selection.csv"):
         door.out.print(str(room.run.resolve(name)), soft_wrap=True)
 
@@ -145,8 +167,9 @@ def run_day(folder: Path) -> date:
     return newest
 
 
-def _open(door: Door, run_id: str | None) -> _Room:
-    return _Room(
+def open_room(door: Door, run_id: str | None) -> Room:
+    """Returns what a verb works with; raises as `find_run` and `load_config` do."""
+    return Room(
         run=find_run(door, run_id),
         config=load_config(door.config, "selection", SelectionConfig),
         data=load_config(door.config, "data", DataConfig),

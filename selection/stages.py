@@ -1,4 +1,4 @@
-"""Owns the three links of the nightly chain that decide and show: select, backtest, report."""
+"""Owns the links of the nightly chain that decide and show, and their order."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ from selection.select import select
 from selection.summary import headline
 
 DEFAULT_DATA = DataConfig()
+
+
+def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> list[Stage]:
+    """Returns this room's part of the chain, in order: forecasts to decisions, their test, the page."""
+    return [select_stage(config, data), backtest_stage(config), report_stage(config, data)]
 
 
 def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> Stage:

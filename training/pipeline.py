@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from recdata.config import DataConfig, load_config
-from recdata.runs import RunFolder, Stage, StageRecord, digest_file
+from recdata.runs import RunFolder, Stage, StageRecord, digest_file, needed
 from recdata.tables import TABLES
 from selection.config import SelectionConfig
-from selection.stages import backtest_stage, report_stage, select_stage
+from selection.stages import selection_stages
 from training.als import als_stage
 from training.baskets import baskets_stage
 from training.config import TrainingConfig
@@ -70,9 +70,7 @@ def nightly_stages(config: NightlyConfig, *, force: str = "") -> list[Stage]:
         forecast_stage(training.forecast),
         *evaluate_stages(training.interactions, training.als, training.ranking, training.evaluate),
         page_stage(training.interactions, training.als, training.ranking, training.evaluate, data),
-        select_stage(selection, data),
-        backtest_stage(selection),
-        report_stage(selection, data),
+        *selection_stages(selection, data),
     ]
     versions = {stage.name: stage.version for stage in chain if stage.name in RECIPE_STAGES}
     settings = GateSettings(training.gate, training.evaluate, _recipe(training, versions), force)
@@ -81,15 +79,7 @@ def nightly_stages(config: NightlyConfig, *, force: str = "") -> list[Stage]:
 
 def stages_for(config: NightlyConfig, *names: str, force: str = "") -> list[Stage]:
     """Returns the named stages and all that they need, in the chain's order; for `force` see there."""
-    chain = nightly_stages(config, force=force)
-    by_output = {output: stage for stage in chain for output in stage.outputs}
-    needed: set[str] = set()
-    waiting = [stage for stage in chain if stage.name in names]
-    while waiting:
-        stage = waiting.pop()
-        needed.add(stage.name)
-        waiting += [by_output[name] for name in stage.inputs if name in by_output]
-    return [stage for stage in chain if stage.name in needed]
+    return needed(nightly_stages(config, force=force), names)
 
 
 def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: Console) -> RunFolder:
