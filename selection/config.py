@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
+from selection.prices.config import PricesConfig
 
 
 class FeaturesConfig(RoomConfig, frozen=True):
@@ -154,6 +155,8 @@ class SelectionConfig(RoomConfig, frozen=True):
     weights: WeightsConfig = WeightsConfig()
     # Thresholds of the actions.
     actions: ActionsConfig = ActionsConfig()
+    # Price bands, elasticities and discounts.
+    prices: PricesConfig = PricesConfig()
     # The back-test.
     backtest: BacktestConfig = BacktestConfig()
     # The report.

@@ -14,6 +14,7 @@ from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
 from selection.export import write_csv
 from selection.history import TABLE_FILES, tables_of
+from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
 from selection.select import select
 from selection.summary import headline
@@ -23,7 +24,12 @@ DEFAULT_DATA = DataConfig()
 
 def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> list[Stage]:
     """Returns this room's part of the chain, in order: forecasts to decisions, their test, the page."""
-    return [select_stage(config, data), backtest_stage(config), report_stage(config, data)]
+    return [
+        prices_stage(config),
+        select_stage(config, data),
+        backtest_stage(config),
+        report_stage(config, data),
+    ]
 
 
 def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> Stage:
