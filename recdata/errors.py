@@ -20,7 +20,8 @@ RecsvcError
       │    └── LiveStoreFormatError      written by another format than this version knows
       ├── ExportBusyError            another export is at work
       ├── RuleExistsError            a rule has that id already
-      └── RuleNotFoundError          no rule has that id
+      ├── RuleNotFoundError          no rule has that id
+      └── ReviewExistsError          a review has that id already, and says something else
 """
 
 from __future__ import annotations
@@ -135,3 +136,7 @@ class RuleExistsError(LiveStoreError):
 
 class RuleNotFoundError(LiveStoreError):
     """No rule has that id."""
+
+
+class ReviewExistsError(LiveStoreError):
+    """A review has that id already, and says something else."""

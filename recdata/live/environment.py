@@ -24,7 +24,12 @@ from recdata.live.records import LIVE_FORMAT_VERSION, Counters
 from recdata.runs import is_disk_full
 
 LIVE_FILE = "live.lmdb"
-SECTIONS = ("meta", "events", "event_ids", "recent", "items", "item_log", "rules", "erasures")
+#: Sections that files of the first releases lack; one that may only be read goes on without them.
+ADDED_SECTIONS = ("reviews", "review_ids", "reviewed")
+SECTIONS = (
+    *("meta", "events", "event_ids", "recent", "items", "item_log", "rules", "erasures"),
+    *ADDED_SECTIONS,
+)
 FORMAT_KEY, COUNTERS_KEY, INTENT_KEY = b"format", b"counters", b"intent"
 
 #: How LMDB begins each of its first two pages, of which that of the later transaction counts: magic number,
@@ -137,7 +142,13 @@ class LiveFile:
                 f"{self.path} has format {version}, this version knows {LIVE_FORMAT_VERSION}; "
                 "use the version that wrote it, or export its events with that one and move the folder away"
             )
-        sections = {name: self.env.open_db(name.encode(), create=self.writable) for name in SECTIONS}
+        sections = {}
+        for name in SECTIONS:
+            try:
+                sections[name] = self.env.open_db(name.encode(), create=self.writable)
+            except (lmdb.NotFoundError, lmdb.ReadonlyError):
+                if name not in ADDED_SECTIONS:
+                    raise
         if self.writable:
             self.env.reader_check()  # what a killed process was reading would keep old pages for ever
             if max_bytes:

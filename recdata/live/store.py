@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from recdata.live import erasing, exporting, pruning
+from recdata.live import erasing, exporting, pruning, reviewing
 from recdata.live.environment import LiveFile, read_only
 from recdata.live.erasing import Erasure
 from recdata.live.exporting import ExportOutcome
 from recdata.live.groups import Groups, Result
 from recdata.live.pruning import PruneOutcome
 from recdata.live.records import EventRecord, ItemChange, RuleRecord
+from recdata.live.reviewing import ReviewRecord, ReviewState
 from recdata.live.view import LiveView, Views
 from recdata.live.writing import Batch, Expect, PreparedEvent, RecordOutcome
 
@@ -140,6 +141,16 @@ class LiveStore:
             RuleNotFoundError: no rule has that id.
         """
         self.write(lambda batch: batch.delete_rule(rule_id))
+
+    def review(self, review: ReviewRecord) -> tuple[ReviewRecord, ReviewState]:
+        """Adds a review of a candidate; returns it as stored, and where its item stands now.
+
+        One that is known by its id is not added again.
+
+        Raises:
+            ReviewExistsError: a review has that id, and says something else.
+        """
+        return self.write(lambda batch: reviewing.add(batch, review))
 
     def erase(self, user_id: str, *, now: datetime) -> Erasure:
         """Removes a person at once, and remembers the hash of their id; see `recdata.live.erasing`.

@@ -24,6 +24,7 @@ from recdata.live.records import (
     person_digest,
     sequence_key,
 )
+from recdata.live.reviewing import Reviews
 
 _ENTRIES = Decoder(tuple[RecentEntry, ...])
 _EVENT = Decoder(EventRecord)
@@ -189,6 +190,11 @@ class LiveView:
         """Returns a rule, None where there is none of that id."""
         content = self._get(rule_id.encode(), self._file.sections["rules"])
         return _RULE.decode(content) if content is not None else None
+
+    @property
+    def reviews(self) -> Reviews:
+        """Returns people's reviews of candidates, to be read within the view's block."""
+        return Reviews(self._transaction, self._file)
 
     def intent(self) -> ExportIntent | None:
         """Returns the export that has begun and not ended, or None."""

@@ -71,17 +71,18 @@ class Batch:
     Attributes:
         transaction: LMDB's.
         sections: the file's databases.
+        file: the file itself.
         counters: the store's; change them here, they are written at the end.
     """
 
     def __init__(self, file: LiveFile) -> None:
-        self._file = file
+        self.file = file
         self.sections = file.sections
         self._recent: dict[bytes, list[RecentEntry]] = {}
         self._room_checked = False
 
     def __enter__(self) -> Batch:
-        self.transaction: lmdb.Transaction[bytes] = self._file.env.begin(write=True, buffers=False)
+        self.transaction: lmdb.Transaction[bytes] = self.file.env.begin(write=True, buffers=False)
         try:
             self._found = self.transaction.get(COUNTERS_KEY, None, self.sections["meta"]) or b""
             self.counters = Counters.decode(self._found)
@@ -101,7 +102,7 @@ class Batch:
             counters = self.counters.encode()
             if counters != self._found:
                 self.transaction.put(COUNTERS_KEY, counters, db=self.sections["meta"])
-            self._file.check_in_place()
+            self.file.check_in_place()
             self.transaction.commit()
         except BaseException:
             self.transaction.abort()
@@ -200,16 +201,16 @@ class Batch:
             return
         limit = self.counters.max_bytes
         # Pages are counted once the file itself is as large; until then this is ten times as cheap.
-        if limit and self._file.size_bytes() >= limit and (used := self._used_bytes()) >= limit:
+        if limit and self.file.size_bytes() >= limit and (used := self._used_bytes()) >= limit:
             raise LiveStoreFullError(
-                f"{self._file.path} is full: {used:,} of {limit:,} bytes are used; "
+                f"{self.file.path} is full: {used:,} of {limit:,} bytes are used; "
                 "raise [serving] live_store_mb and start again, or run `recsvc events export`, which makes "
                 "room of what is older than its --keep-days"
             )
         self._room_checked = True
 
     def _used_bytes(self) -> int:
-        return used_bytes(self.transaction, self._file)
+        return used_bytes(self.transaction, self.file)
 
 
 def _no_rule(rule_id: str) -> RuleNotFoundError:
