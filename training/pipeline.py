@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from recdata.config import DataConfig, load_config
+from recdata.reviews import keep_reviews
 from recdata.runs import RunFolder, Stage, StageRecord, digest_file, needed
 from recdata.tables import TABLES
 from selection.config import SelectionConfig
@@ -110,14 +111,16 @@ def _recipe(training: TrainingConfig, versions: dict[str, int]) -> RecordedRecip
 def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
     """Runs a chain in a run folder; a publish whose snapshot has gone, or no longer serves, is done again.
 
-    People erased since the last time are left out of all that is made.
+    People erased since the last time are left out of all that is made, and reviews made since lie in the
+    run folder.
 
     Raises:
         GateRefusedError: the snapshot is worse than the live one.
         RunError: another job is at work in this home folder, or a stage failed.
-        LiveStoreError: there is a live store, and it does not tell who was erased.
+        LiveStoreError: there is a live store, and it does not tell who was erased or what was reviewed.
     """
     keep_ledger(run)
+    keep_reviews(run)
     records = run.execute(stages)
     if stages and stages[-1].name == "publish" and not published(run):
         run.forget("publish")
