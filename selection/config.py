@@ -27,6 +27,16 @@ class FeaturesConfig(RoomConfig, frozen=True):
     repurchase_prior_buyers: NonNegativeFloat = 20.0
     # Orders' worth of weight that the shop's order value has in an item's; 0 or more.
     order_value_prior_orders: NonNegativeFloat = 10.0
+    # Ratings' worth of weight that the shop's mean rating has in an item's; 0 or more.
+    rating_prior: NonNegativeFloat = 10.0
+    # High-value customers are this share of the customers, those who spent most in the long window; 0 to 1.
+    high_value_share: Share = 0.2
+    # Buyers' worth of weight that the shop's share of high-value buyers has in an item's; 0 or more.
+    tier_prior_buyers: NonNegativeFloat = 10.0
+    # So many items of a category, those with most revenue, may cannibalise the others; 1 or more.
+    overlap_leaders: PositiveInt = 20
+    # Buyers added to an item's when the share that it has in common with another is taken; 0 or more.
+    overlap_prior_buyers: NonNegativeFloat = 5.0
     # Path depth of the category inside which items are compared ("A > B" is 2); 1 or more.
     category_depth: PositiveInt = 2
     # An item is of the value band up to this price quantile of its category; 0 to 1.
@@ -65,17 +75,31 @@ class WeightsConfig(RoomConfig, frozen=True):
     """`[selection.weights]`: what each component weighs in the score; only their proportions matter."""
 
     # Forecast demand of the horizon in money; 0 or more.
-    demand: NonNegativeFloat = 0.60
+    demand: NonNegativeFloat = 0.30
+    # Revenue expected from all that is known of the item; 0 or more.
+    value: NonNegativeFloat = 0.40
     # Recent sales in money; 0 or more.
-    sales: NonNegativeFloat = 0.30
+    sales: NonNegativeFloat = 0.15
     # Distinct buyers; 0 or more.
     buyers: NonNegativeFloat = 0.04
     # Growth of the order rate; 0 or more.
     trend: NonNegativeFloat = 0.02
+    # Probability of becoming a hit; 0 or more.
+    hit: NonNegativeFloat = 0.02
     # Share of buyers who come back for the item; 0 or more.
     repurchase: NonNegativeFloat = 0.02
     # Value of the orders that contain the item; 0 or more.
     order_value: NonNegativeFloat = 0.02
+    # Share of the price that the item's cost leaves; 0 or more.
+    margin: NonNegativeFloat = 0.02
+    # Mean rating; 0 or more.
+    satisfaction: NonNegativeFloat = 0.01
+    # Share of high-value customers among its buyers; 0 or more.
+    tier: NonNegativeFloat = 0.01
+    # Share of its buyers whom no stronger item of its category has already; 0 or more.
+    novelty: NonNegativeFloat = 0.01
+    # How narrow the forecast is; 0 or more.
+    safety: NonNegativeFloat = 0.01
 
     def __post_init__(self) -> None:
         """Refuses weights that cannot be normalised."""

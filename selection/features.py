@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from selection.appeal import overlaps, satisfaction, tier_shares
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.history import Tables, horizon_days, known_at
 from selection.lifecycle import stage_expression
@@ -23,7 +24,8 @@ from selection.windows import (
 
 #: The features, one row an item that was sellable at the origin, sorted by item_row. Money is in
 #: the currency of the tables; rates and shares are 0..1. Nullable: price, age_days, days_since_sale,
-#: season_ratio.
+#: season_ratio; margin without a cost or price, satisfaction without ratings, overlap without a stronger
+#: item, and everything that OUTCOMES, LAUNCHES and PRICES do not say.
 FEATURES = {
     "item_row": pl.Int32,
     "item_id": pl.String,
@@ -58,7 +60,43 @@ FEATURES = {
     "demand_value": pl.Float64,  # demand x mean price paid in the base window, else x price
     "forecast_method": pl.String,  # "" where there was no forecast and the base rate stands in
     "stage": pl.String,
+    "margin": pl.Float64,  # share of the price that its unit cost leaves, at most 1; below 0 at a loss
+    "satisfaction": pl.Float64,  # mean rating, shrunk, 0..1
+    "tier_share": pl.Float64,  # of its buyers, those of high value, shrunk
+    "tier_usual": pl.Float64,  # the shop's
+    "overlap": pl.Float64,  # of its buyers, those who buy a stronger item of its category as well
+    "overlap_with": pl.Int32,  # that item's row
+    "early_buyers": pl.Float64,
+    "look_alikes": pl.String,  # JSON, see LAUNCHES
+    "hit_probability": pl.Float64,
+    "hit_alarm_on": pl.Date,
+    "top_probability": pl.Float64,
+    "keep_probability": pl.Float64,
+    "expected_value": pl.Float64,
+    "expected_value_q10": pl.Float64,
+    "expected_value_q90": pl.Float64,
+    "price_place": pl.Float64,
+    "elasticity": pl.Float64,
+    "elasticity_low": pl.Float64,
+    "elasticity_high": pl.Float64,
+    "discount": pl.Float64,
 }
+
+#: What OUTCOMES and PRICES say of an item, as they say it.
+OPINIONS = (
+    "hit_probability",
+    "hit_alarm_on",
+    "top_probability",
+    "keep_probability",
+    "expected_value",
+    "expected_value_q10",
+    "expected_value_q90",
+    "price_place",
+    "elasticity",
+    "elasticity_low",
+    "elasticity_high",
+    "discount",
+)
 
 Z80 = 1.2816  # half-width of an 80% interval in standard deviations
 
@@ -85,6 +123,7 @@ def build_features(
         "category",
         pl.col("category").fill_null("").str.split(" > ").list.head(depth).list.join(" > ").alias("group"),
         pl.col("price").alias("listed_price"),
+        "unit_cost",
         (pl.lit(origin) - pl.col("launched_on")).dt.total_days().cast(pl.Int32).alias("age_days"),
     ).sort("item_row")
     for part in (
@@ -94,16 +133,30 @@ def build_features(
         order_values(known.purchases, origin, config),
         repurchases(known.purchases, origin, config),
         promotion_shares(sales, known.promoted_days, origin, config),
+        tier_shares(known.purchases, origin, config),
+        known.outcomes.drop("origin"),
+        known.prices.drop("price_band"),
     ):
         frame = frame.join(part, on="item_row", how="left", maintain_order="left")
-    frame = frame.join(item_forecasts(known.forecast_totals), on="item_id", how="left", maintain_order="left")
+    forecasts = item_forecasts(known.forecast_totals)
+    stars = satisfaction(known.ratings, origin, known.zone, config)
+    for part in (forecasts, stars):
+        frame = frame.join(part, on="item_id", how="left", maintain_order="left")
+    frame = _young(frame, known.launches)
     counted = ("units", "revenue", "orders")
     zero = [f"{name}_{window}" for name in counted for window in ("recent", "base", "older", "half")]
     frame = frame.with_columns(
         pl.col(*zero, "revenue_long", "season_orders", "yearly_orders", "promotion_share").fill_null(0.0),
         pl.col("buyers").fill_null(0),
         pl.coalesce("sold_price", "listed_price").alias("price"),
+        pl.col("tier_usual").max().fill_null(0.0),
     )
+    frame = frame.with_columns(
+        pl.col("tier_share").fill_null(pl.col("tier_usual")),
+        margin=pl.when(pl.col("price") > 0).then(1 - pl.col("unit_cost") / pl.col("price")),
+    )
+    shared = overlaps(known.purchases, frame, origin, config)
+    frame = frame.join(shared, on="item_row", how="left", maintain_order="left")
     frame = _trend(frame, config, history_days)
     frame = _season(frame, config, horizon, history_days)
     frame = _shrink(frame, config)
@@ -111,6 +164,25 @@ def build_features(
     frame = frame.with_columns(price_band(config).alias("price_band"))
     frame = frame.with_columns(stage_expression(lifecycle, history_days=history_days).alias("stage"))
     return frame.select(pl.col(name).cast(dtype) for name, dtype in FEATURES.items())
+
+
+def _young(frame: pl.DataFrame, launches: pl.DataFrame) -> pl.DataFrame:
+    """Adds what LAUNCHES says of young items; its demand takes the place of the forecast's."""
+    told = launches.select(
+        "item_row",
+        "early_buyers",
+        "look_alikes",
+        pl.col("mean", "q10", "q90").name.prefix("launch_"),
+    )
+    frame = frame.join(told, on="item_row", how="left", maintain_order="left")
+    young = pl.col("launch_mean").is_not_null()
+    return frame.with_columns(
+        *(
+            pl.coalesce(f"launch_{name}", name).clip(lower_bound=0.0).alias(name)
+            for name in ("mean", "q10", "q90")
+        ),
+        pl.when(young).then(pl.lit("launch")).otherwise("forecast_method").alias("forecast_method"),
+    )
 
 
 def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl.DataFrame:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import polars as pl
 
-from recdata.artefacts import read_artefact, scan_artefact
+from recdata.artefacts import LAUNCHES, OUTCOMES, PRICES, read_artefact, scan_artefact
 from recdata.runs import RunFolder
+from recdata.tables import RATINGS
+
+
+def _no_ratings() -> pl.LazyFrame:
+    return pl.LazyFrame(schema={column.name: column.dtype for column in RATINGS.columns})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,11 @@ class Tables:
         promoted_days: PROMOTED_DAYS, lazy.
         forecast_totals: FORECAST_TOTALS, in memory.
         as_of: the first day that is not in the data.
+        launches: LAUNCHES, in memory.
+        outcomes: OUTCOMES, in memory.
+        prices: PRICES, in memory.
+        ratings: the input table of ratings, lazy.
+        zone: the time zone of business days.
     """
 
     items: pl.DataFrame
@@ -30,6 +40,11 @@ class Tables:
     promoted_days: pl.LazyFrame
     forecast_totals: pl.DataFrame
     as_of: date
+    launches: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LAUNCHES))
+    outcomes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=OUTCOMES))
+    prices: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=PRICES))
+    ratings: pl.LazyFrame = field(default_factory=_no_ratings)
+    zone: str = "UTC"
 
 
 TABLE_FILES = (
@@ -41,8 +56,12 @@ TABLE_FILES = (
 )
 
 
-def tables_of(run: RunFolder) -> Tables:
-    """Returns the tables of a run.
+#: What this room itself makes before it decides, and an input table that a shop may not have.
+OPINION_FILES = ("launches.parquet", "outcomes.parquet", "prices.parquet", "tables:ratings")
+
+
+def tables_of(run: RunFolder, zone: str = "UTC") -> Tables:
+    """Returns the tables of a run, without what this room makes of them.
 
     Raises:
         RunError: an artefact is missing or has another schema.
@@ -54,6 +73,23 @@ def tables_of(run: RunFolder) -> Tables:
         promoted_days=scan_artefact(run.resolve("promoted_days.parquet"), "promoted_days"),
         forecast_totals=read_artefact(run.resolve("forecast_totals.parquet"), "forecast_totals"),
         as_of=run.as_of,
+        zone=zone,
+    )
+
+
+def with_opinions(tables: Tables, run: RunFolder) -> Tables:
+    """Returns the tables of a run with launches, outcomes, prices and ratings.
+
+    Raises:
+        RunError: an artefact is missing or has another schema.
+    """
+    path = run.resolve("tables:ratings")
+    return replace(
+        tables,
+        launches=read_artefact(run.resolve("launches.parquet"), "launches"),
+        outcomes=read_artefact(run.resolve("outcomes.parquet"), "outcomes"),
+        prices=read_artefact(run.resolve("prices.parquet"), "prices"),
+        ratings=pl.scan_parquet(path, glob=False) if path.is_file() else _no_ratings(),
     )
 
 
@@ -83,6 +119,11 @@ def known_at(tables: Tables, origin: date) -> Tables:
         promoted_days=tables.promoted_days.filter(day),
         forecast_totals=tables.forecast_totals.filter(pl.col("origin") == origin),
         as_of=origin,
+        launches=tables.launches.filter(pl.col("origin") == origin),
+        outcomes=tables.outcomes.filter(pl.col("origin") == origin),
+        prices=tables.prices if origin == tables.as_of else tables.prices.clear(),
+        ratings=tables.ratings,
+        zone=tables.zone,
     )
 
 

@@ -8,45 +8,40 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import SELECTION
 from selection.actions import ActionInputs, choose_actions
 from selection.config import FeaturesConfig, SelectionConfig
-from selection.features import build_features
+from selection.features import OPINIONS, build_features
 from selection.history import Tables, horizon_days
 from selection.reasons import Facts, Windows, explain
 from selection.score import Floats, Signals, best_first, components, quantile_in_group, weighted_score
-
-#: Columns of the artefact that other stages may know more of.
-UNKNOWN = (
-    "hit_probability",
-    "hit_alarm_on",
-    "top_probability",
-    "keep_probability",
-    "expected_value",
-    "expected_value_q10",
-    "expected_value_q90",
-    "price_place",
-    "elasticity",
-    "elasticity_low",
-    "elasticity_high",
-    "discount",
-)
 
 
 def signals_of(features: pl.DataFrame, config: FeaturesConfig) -> Signals:
     """Returns the score's signals of a `FEATURES` frame."""
 
-    def column(name: str) -> Floats:
-        return features.get_column(name).cast(pl.Float64).fill_null(0.0).to_numpy()
+    def column(name: str, *, missing: float = 0.0) -> Floats:
+        return features.get_column(name).cast(pl.Float64).fill_null(missing).to_numpy()
+
+    def perhaps(name: str) -> Floats:
+        return column(name, missing=float("nan"))
 
     return Signals(
         demand_value=column("demand_value"),
+        expected_value=perhaps("expected_value"),
         recent_revenue=column("revenue_recent") / config.recent_days,
         base_revenue=column("revenue_base") / config.base_days,
         buyers=column("buyers"),
         trend=column("trend"),
+        hit_probability=perhaps("hit_probability"),
         repurchase_rate=column("repurchase_rate"),
         order_value=column("order_value"),
+        margin=perhaps("margin"),
+        satisfaction=perhaps("satisfaction"),
+        tier_share=column("tier_share"),
+        overlap=perhaps("overlap"),
+        demand=column("demand"),
+        demand_q10=column("demand_q10"),
+        demand_q90=column("demand_q90"),
     )
 
 
@@ -122,8 +117,8 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         pl.Series("reasons_zh", zh, dtype=pl.String),
         pl.Series("reasons_en", en, dtype=pl.String),
         *(pl.lit("[]").alias(name) for name in ("against_zh", "against_en", "changes_zh", "changes_en")),
-        *(pl.lit(None, SELECTION[name]).alias(name) for name in UNKNOWN),
-        pl.lit("[]").alias("look_alikes"),
+        *OPINIONS,
+        pl.col("look_alikes").fill_null("[]"),
     )
 
 

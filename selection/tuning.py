@@ -22,7 +22,7 @@ from selection.summary import SCOPES, held_out_parts
 
 #: Where weights are looked for (a Dirichlet's parameters, in the order of `COMPONENTS`): forecast and
 #: recent sales carry most of what can be known, the others may correct it.
-PRIOR = (5.0, 3.0, 1.0, 0.5, 0.7, 0.5)
+PRIOR = (4.0, 4.0, 2.0, 1.0, 0.5, 0.5, 0.7, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3)
 BEST_SHARE = 0.1
 
 

@@ -37,11 +37,18 @@ BAND_WORDS = {
 }
 COMPONENT_WORDS = {
     "demand": ("预测需求", "Forecast"),
+    "value": ("预期价值", "Expected value"),
     "sales": ("近期销售", "Recent sales"),
     "buyers": ("购买人数", "Buyers"),
     "trend": ("趋势", "Trend"),
+    "hit": ("爆款概率", "Hit chance"),
     "repurchase": ("复购", "Repurchase"),
     "order_value": ("订单价值", "Order value"),
+    "margin": ("毛利", "Margin"),
+    "satisfaction": ("满意度", "Satisfaction"),
+    "tier": ("高价值用户", "High-value buyers"),
+    "novelty": ("独特性", "Novelty"),
+    "safety": ("确定性", "Certainty"),
 }
 METHOD_WORDS = {
     "selection": ("选品模型", "Selection score"),

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from selection.config import FeaturesConfig, LifecycleConfig
-from selection.features import FEATURES, build_features
+from selection.features import FEATURES, OPINIONS, build_features
 from selection.history import Tables
 
 TODAY = date(2024, 6, 1)
@@ -258,13 +258,17 @@ def test_today_the_catalogue_decides_who_is_sellable(make_tables):
     assert found["never_sold"]["price"] == 5.0
 
 
+#: Features that nothing is known of where nobody told.
+UNTOLD = ("margin", "satisfaction", "overlap", "overlap_with", "early_buyers", "look_alikes", *OPINIONS)
+
+
 @pytest.mark.parametrize("days", [0, 1])
 def test_a_shop_with_hardly_any_data_has_finite_features(make_tables, days):
     purchases = [("a", days_ago(1), 0, 1.0, 1.0)] if days else []
     tables = make_tables(purchases, as_of=TODAY, items={"b": {"category": ""}})
     frame = build_features(tables, TODAY, config=FeaturesConfig(), lifecycle=LifecycleConfig())
     assert dict(frame.schema) == FEATURES
-    nullable = {"price", "age_days", "days_since_sale", "season_ratio"}
+    nullable = {"price", "age_days", "days_since_sale", "season_ratio", *UNTOLD}
     for name, dtype in FEATURES.items():
         column = frame.get_column(name)
         assert name in nullable or column.null_count() == 0, name

@@ -13,6 +13,8 @@ from selection.actions import ActionInputs, choose_actions
 from selection.config import ActionsConfig, SelectionConfig, WeightsConfig
 from selection.score import COMPONENTS, Signals, best_first, components, quantile_in_group, weighted_score
 
+MAY_BE_UNKNOWN = ("expected_value", "hit_probability", "margin", "satisfaction", "overlap")
+
 
 def signals(**changes):
     n = len(next(iter(changes.values()))) if changes else 3
@@ -38,17 +40,51 @@ def test_repurchase_is_measured_against_the_top_of_what_is_sold():
     assert found["repurchase"] == pytest.approx([0.1 / 0.195, 1.0, 1.0])
 
 
-def test_a_shop_without_any_sales_scores_the_neutral_trend_only():
-    parts = components(signals())
-    assert weighted_score(parts, WeightsConfig()) == pytest.approx(
-        [0.5 * WeightsConfig().normalised()["trend"]] * 3
+def test_a_shop_of_which_nothing_is_known_gives_every_item_the_same_score():
+    unknown = dict.fromkeys(
+        ("expected_value", "hit_probability", "margin", "satisfaction", "overlap"), [np.nan] * 3
     )
+    parts = components(signals(**unknown))
+    assert parts["margin"].tolist() == parts["satisfaction"].tolist() == parts["trend"].tolist() == [0.5] * 3
+    assert parts["novelty"].tolist() == [1.0] * 3
+    assert parts["hit"].tolist() == parts["safety"].tolist() == [0.0] * 3
+    assert len(set(weighted_score(parts, WeightsConfig()).tolist())) == 1
 
 
-finite = arrays(np.float64, st.shared(st.integers(1, 20), key="n"), elements=st.floats(0, 1e9))
+def test_an_item_whose_margin_or_rating_is_not_known_has_the_shops_median():
+    found = components(signals(margin=[0.2, np.nan, 0.6], satisfaction=[np.nan, 0.9, 0.7]))
+    assert found["margin"] == pytest.approx([0.2, 0.4, 0.6])
+    assert found["satisfaction"] == pytest.approx([0.8, 0.9, 0.7])
 
 
-@given(st.fixed_dictionaries(dict.fromkeys(Signals.__dataclass_fields__, finite)))
+def test_a_loss_has_no_margin():
+    assert components(signals(margin=[-0.5, 0.3, 0.5]))["margin"][0] == 0.0
+
+
+def test_value_is_the_forecasts_money_where_nothing_else_is_known():
+    found = components(signals(demand_value=[10.0, 20.0, 30.0], expected_value=[np.nan] * 3))
+    assert found["value"].tolist() == found["demand"].tolist()
+
+
+def test_novelty_is_what_no_stronger_item_has():
+    assert components(signals(overlap=[np.nan, 0.25, 1.0]))["novelty"].tolist() == [1.0, 0.75, 0.0]
+
+
+def test_a_narrow_forecast_is_safer_than_a_wide_one():
+    found = components(signals(demand=[5.0] * 3, demand_q10=[5.0, 2.0, 0.0], demand_q90=[5.0, 8.0, 10.0]))
+    assert found["safety"].tolist() == [1.0, 0.4, 0.0]
+
+
+length = st.shared(st.integers(1, 20), key="n")
+finite = arrays(np.float64, length, elements=st.floats(0, 1e9))
+perhaps = arrays(np.float64, length, elements=st.floats(-1e9, 1e9) | st.just(np.nan))
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: perhaps if name in MAY_BE_UNKNOWN else finite for name in Signals.__dataclass_fields__}
+    )
+)
 def test_components_and_score_stay_between_zero_and_one(values):
     parts = components(Signals(**values))
     assert tuple(parts) == COMPONENTS

@@ -8,9 +8,10 @@ import pytest
 from recdata.artefacts import SELECTION
 from selection.actions import ACTIONS, STAGES
 from selection.config import SelectionConfig
+from selection.features import OPINIONS
 from selection.reasons import Facts, Windows, explain
 from selection.score import COMPONENTS
-from selection.select import UNKNOWN, select
+from selection.select import select
 from selection.words import count, money, signed_percent
 
 TODAY = date(2024, 6, 1)
@@ -87,7 +88,7 @@ def test_there_are_always_two_to_four_reasons_in_both_languages(action, stage):
 def test_a_selection_has_every_item_once_with_what_the_schema_promises(busy_shop):
     frame = select(busy_shop, busy_shop.as_of, config=SelectionConfig(), currency="CNY")
     assert dict(frame.schema) == SELECTION
-    assert frame.drop(UNKNOWN).null_count().sum_horizontal().item() == 0
+    assert frame.drop(OPINIONS).null_count().sum_horizontal().item() == 0
     assert frame.get_column("rank").to_list() == list(range(1, 81))
     assert frame.get_column("item_id").n_unique() == 80
     assert frame.get_column("score").is_sorted(descending=True)
