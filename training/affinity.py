@@ -51,10 +51,13 @@ class Affinity:
         found = np.zeros((keys.size, len(KEPT)), np.float32)
         found[:, KEPT.index("last")] = NEVER_DAYS
         found[:, KEPT.index("price")] = np.nan
-        if self.keys.size:
-            places = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
-            known = self.keys[places] == keys
-            found[known] = self.kept[places[known]]
+        # Only among the keys of these shoppers, which are few and near each other.
+        first, last = np.searchsorted(self.keys, (keys.min(initial=0), keys.max(initial=0) + 1))
+        if first < last:
+            among = self.keys[first:last]
+            places = np.minimum(np.searchsorted(among, keys), among.size - 1)
+            known = among[places] == keys
+            found[known] = self.kept[first:last][places[known]]
         with np.errstate(invalid="ignore", divide="ignore"):
             found[:, -1] = prices[items] / np.maximum(found[:, -1], 0.01)
         return (*found.T, self.share_of_new[items])
@@ -69,26 +72,40 @@ class Affinity:
         return Affinity(self.codes, keys, self.kept[kept], self.share_of_new)
 
 
-def affinity(pairs: Rhythm, codes: NDArray[np.int32], new_buyers: NDArray[np.int64]) -> Affinity:
-    """Returns the affinity of all shoppers to the categories `codes`, `(n_items,)`.
+def affinity(pairs: Rhythm, codes: NDArray[np.int32]) -> tuple[NDArray[np.int64], Floats32]:
+    """Returns keys and what is kept of every pair of shopper and category, as in `Affinity`.
 
     Args:
-        pairs: everything bought.
-        codes: each item's category.
+        pairs: everything bought by some shoppers.
+        codes: `(n_items,)` each item's category.
+    """
+    of_pairs = pairs.users.astype(np.int64) * codes.size + codes[pairs.items]
+    order = np.argsort(of_pairs, kind="stable")
+    ordered = of_pairs[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=-1))
+
+    def total(values: NDArray[np.generic]) -> NDArray[np.float64]:
+        return np.add.reduceat(values[order], first, dtype=np.float64) if first.size else np.zeros(0)
+
+    quantity = total(pairs.quantity)
+    kept = (
+        total(pairs.days),
+        np.minimum.reduceat(pairs.since[order], first) if first.size else first,
+        total(pairs.frequencies["frequency_28"]),
+        np.diff(np.append(first, ordered.size)),
+        total(pairs.known <= NEW_DAYS),
+        np.divide(total(pairs.revenue), quantity, out=np.full(first.size, np.nan), where=quantity > 0),
+    )
+    return ordered[first], np.column_stack(kept).astype(np.float32)
+
+
+def share_of_new(codes: NDArray[np.int32], new_buyers: NDArray[np.int64]) -> Floats32:
+    """Returns each item's share of its category's new buyers, `(n_items,)` float32.
+
+    Args:
+        codes: `(n_items,)` each item's category.
         new_buyers: `(n_items,)` buyers who bought the item for the first time of late.
     """
     n_items = codes.size
-    keys, places = np.unique(pairs.users.astype(np.int64) * n_items + codes[pairs.items], return_inverse=True)
-
-    def total(values: NDArray[np.generic] | None) -> NDArray[np.float64]:
-        return np.bincount(places, weights=values, minlength=keys.size).astype(np.float64)
-
-    last = np.full(keys.size, NEVER_DAYS)
-    np.minimum.at(last, places, pairs.since)
-    quantity = total(pairs.quantity)
-    price = np.divide(total(pairs.revenue), quantity, out=np.full(keys.size, np.nan), where=quantity > 0)
-    finds = total(pairs.known <= NEW_DAYS)
-    kept = (total(pairs.days), last, total(pairs.frequencies["frequency_28"]), total(None), finds, price)
     of_category = np.bincount(codes, weights=new_buyers, minlength=n_items)[codes] if n_items else new_buyers
-    share = new_buyers / np.maximum(of_category, 1.0)
-    return Affinity(codes, keys, np.column_stack(kept).astype(np.float32), share.astype(np.float32))
+    return np.asarray(new_buyers / np.maximum(of_category, 1.0), np.float32)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import reduce
+from itertools import pairwise
+from operator import add
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from recdata.sums import group_sums
-from training.affinity import AFFINITY_FEATURES, Affinity, affinity
-from training.counts import ITEM_FEATURES, RECENT_DAYS, USER_FEATURES, item_features_of, user_features_of
+from training.affinity import AFFINITY_FEATURES, Affinity, affinity, share_of_new
+from training.counts import ITEM_FEATURES, USER_FEATURES, ItemCounts, user_features_of
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
 from training.rhythm import PAIR_FEATURES, median_by, rhythm_of
@@ -21,6 +24,7 @@ Floats32 = NDArray[np.float32]
 Rows = NDArray[np.int32]
 
 LEVELS = ("category", "parent")
+PART_LINES = 1 << 21  # purchase lines that are worked on at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,6 @@ class History:
         pair_features: `(n_pairs, len(PAIR_FEATURES))` float32, NaN where there is nothing to say.
         item_features: `(n_items, len(ITEM_FEATURES))` float32.
         user_features: `(n_users, len(USER_FEATURES))` float32.
-        days_bought: `(n_pairs,)` int32, days on which the pair was bought.
-        days_since: `(n_pairs,)` int32, days from the last of them to `as_of`; 1 is the day before.
         recent_buyers: `(n_items,)` int64, distinct buyers in the last 28 days.
         new_buyers: `(n_items,)` int64, those of them who had never bought the item before.
         affinities: what a shopper is to a category, one for each level of the tree.
@@ -48,8 +50,6 @@ class History:
     pair_features: Floats32
     item_features: Floats32
     user_features: Floats32
-    days_bought: Rows
-    days_since: Rows
     recent_buyers: NDArray[np.int64]
     new_buyers: NDArray[np.int64]
     affinities: tuple[Affinity, ...]
@@ -64,6 +64,16 @@ class History:
     def n_items(self) -> int:
         """Returns how many items there are, sold or not."""
         return len(self.item_features)
+
+    @property
+    def days_bought(self) -> Rows:
+        """Returns the days on which each pair was bought, `(n_pairs,)` int32."""
+        return self.pair_features[:, PAIR_FEATURES.index("days_bought")].astype(np.int32)
+
+    @property
+    def days_since(self) -> Rows:
+        """Returns the days from the last of them to `as_of`, `(n_pairs,)` int32; 1 is the day before."""
+        return self.pair_features[:, PAIR_FEATURES.index("days_since")].astype(np.int32)
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -103,8 +113,6 @@ class History:
             indptr=np.searchsorted(places, np.arange(users.size + 1)).astype(np.int64),
             pair_features=self.pair_features[chosen],
             user_features=self.user_features[users],
-            days_bought=self.days_bought[chosen],
-            days_since=self.days_since[chosen],
             affinities=tuple(level.of_users(users) for level in self.affinities),
         )
 
@@ -120,8 +128,12 @@ def category_codes(items: pl.DataFrame) -> Rows:
     return items.select(category=next(ranks), parent=next(ranks)).to_numpy().astype(np.int32)
 
 
-def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_of: date) -> History:
+def pair_history(
+    purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_of: date, scale: float = 1.0
+) -> History:
     """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
+
+    It goes over the shoppers part by part, so that little more than the answer is in memory.
 
     Args:
         purchases: the `purchases` artefact.
@@ -129,33 +141,88 @@ def pair_history(purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_
         categories: `(n_items, levels)` int32 below n_items, from `category_codes`; also `(n_items,)`, one
             level.
         as_of: first day that is not looked at.
+        scale: how many shoppers each of these stands for, where they are a sample.
 
     Raises:
         RunError: a row is not one of the known users or items.
     """
     n_items, levels = len(categories), categories.reshape(len(categories), -1)
-    days = _bought_days(purchases, as_of)
-    check_rows(days["user_row"].to_numpy(), n_users, "user_row")
-    check_rows(days["item_row"].to_numpy(), n_items, "item_row")
-    rhythm = rhythm_of(days, n_users)
-    recent_buyers = np.bincount(rhythm.items[rhythm.since <= RECENT_DAYS], minlength=n_items)
-    new_buyers = np.bincount(rhythm.items[rhythm.known <= RECENT_DAYS], minlength=n_items)
-    item_gaps = median_by(rhythm.items, rhythm.median_gap, n_items)
-    item_features = item_features_of(days, rhythm, recent_buyers, new_buyers, item_gaps)
-    return History(
-        users=rhythm.users,
-        items=rhythm.items,
-        indptr=np.searchsorted(rhythm.users, np.arange(n_users + 1)).astype(np.int64),
-        pair_features=rhythm.features(item_gaps),
-        item_features=item_features,
-        user_features=user_features_of(days, rhythm, n_users),
-        days_bought=rhythm.days.astype(np.int32),
-        days_since=rhythm.since.astype(np.int32),
-        recent_buyers=recent_buyers,
-        new_buyers=new_buyers,
-        affinities=tuple(affinity(rhythm, np.ascontiguousarray(codes), new_buyers) for codes in levels.T),
-        neighbours=fit_neighbours(rhythm.users, rhythm.items, n_users, recent_buyers),
+    known = purchases.filter(pl.col("day") < as_of).select(*PAIR, "day", "quantity", "revenue").collect()
+    check_rows(known["user_row"].to_numpy(), n_users, "user_row")
+    check_rows(known["item_row"].to_numpy(), n_items, "item_row")
+    pair_features = np.empty((known.height, len(PAIR_FEATURES)), np.float32)
+    codes = [np.ascontiguousarray(level) for level in levels.T]
+    parts: list[_Part] = []
+    filled = 0
+    for start, stop in pairwise(_edges(n_users, known.height)):
+        lines = known.filter(pl.col("user_row").is_between(start, stop - 1))
+        days = _bought_days(lines.with_columns(pl.col("user_row") - start), as_of)
+        part = _part(days, codes, start=start, n_users=stop - start, features=pair_features[filled:])
+        parts.append(part)
+        filled += part.users.size
+    del known
+    pair_features = pair_features[:filled]
+    users, items, user_features = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("users", "items", "user_features")
     )
+    counts = reduce(add, [part.counts for part in parts])
+    item_gaps = median_by(items, pair_features[:, PAIR_FEATURES.index("median_gap")], n_items)
+    pair_features[:, PAIR_FEATURES.index("lateness_for_item")] = (
+        pair_features[:, PAIR_FEATURES.index("days_since")] / item_gaps.astype(np.float32)[items]
+    )
+    return History(
+        users=users,
+        items=items,
+        indptr=np.searchsorted(users, np.arange(n_users + 1)).astype(np.int64),
+        pair_features=pair_features,
+        item_features=counts.features(item_gaps, scale=scale),
+        user_features=user_features,
+        recent_buyers=counts.recent,
+        new_buyers=counts.new,
+        affinities=tuple(
+            Affinity(
+                level,
+                np.concatenate([part.affinities[at][0] for part in parts]),
+                np.concatenate([part.affinities[at][1] for part in parts]),
+                share_of_new(level, counts.new),
+            )
+            for at, level in enumerate(codes)
+        ),
+        neighbours=fit_neighbours(users, items, n_users, counts.recent),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is known of some shoppers; their user rows are those of all."""
+
+    users: Rows
+    items: Rows
+    user_features: Floats32
+    affinities: tuple[tuple[NDArray[np.int64], Floats32], ...]
+    counts: ItemCounts
+
+
+def _part(days: pl.DataFrame, codes: list[Rows], *, start: int, n_users: int, features: Floats32) -> _Part:
+    """Returns what `days` tell of `n_users` shoppers from `start` on, and fills the first of `features`."""
+    rhythm = rhythm_of(days, n_users)
+    rhythm.fill(features[: rhythm.users.size])
+    n_items = codes[0].size
+    affinities = (affinity(rhythm, level) for level in codes)
+    return _Part(
+        users=rhythm.users + np.int32(start),
+        items=rhythm.items,
+        user_features=user_features_of(days, rhythm, n_users),
+        affinities=tuple((keys + start * n_items, kept) for keys, kept in affinities),
+        counts=ItemCounts.of(days, rhythm, n_items),
+    )
+
+
+def _edges(n_users: int, n_lines: int) -> list[int]:
+    """Returns where parts of about `PART_LINES` lines begin, and where the last one ends."""
+    parts = max(1, min(n_users, -(-n_lines // PART_LINES)))
+    return [n_users * part // parts for part in range(parts + 1)]
 
 
 def pair_keys(users: NDArray[np.integer], items: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
@@ -171,11 +238,9 @@ def is_member(keys: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.b
     return found
 
 
-def _bought_days(purchases: pl.LazyFrame, as_of: date) -> pl.DataFrame:
+def _bought_days(lines: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Returns (user_row, item_row, age, quantity, revenue), one row a pair and day, the latest day last."""
-    columns = (*PAIR, "day", "quantity", "revenue")
-    known = purchases.filter(pl.col("day") < as_of).select(columns).collect()
-    kept = group_sums(known, PAIR, ["quantity"]).filter(pl.col("quantity") > 0)
-    bought = known.filter(pl.col("quantity") > 0).join(kept, on=PAIR, how="semi", maintain_order="left")
+    kept = group_sums(lines, PAIR, ["quantity"]).filter(pl.col("quantity") > 0)
+    bought = lines.filter(pl.col("quantity") > 0).join(kept, on=PAIR, how="semi", maintain_order="left")
     days = group_sums(bought, (*PAIR, "day"), ["quantity", "revenue"])
     return days.with_columns(age=(pl.lit(as_of) - pl.col("day")).dt.total_days())

@@ -59,11 +59,11 @@ class Rhythm:
     visits_since: Counts
     visits_known: Counts
 
-    def features(self, item_gaps: Floats) -> NDArray[np.float32]:
-        """Returns `(n_pairs, len(PAIR_FEATURES))` float32.
+    def fill(self, features: NDArray[np.float32]) -> None:
+        """Writes `PAIR_FEATURES` into `features`, `(n_pairs, n)`, but for the lateness for the item.
 
-        Lateness is the days since the last purchase over the gap between purchases, the shopper's own and
-        that usual for the item, `item_gaps`, `(n_items,)`; NaN where there is none.
+        Lateness is the days since the last purchase over the gap between purchases, NaN where there is none:
+        the shopper's own, or that usual for the item, which takes all shoppers to know.
         """
         columns: tuple[NDArray[np.generic], ...] = (
             *(self.frequencies[name] for name in FREQUENCIES),
@@ -73,14 +73,12 @@ class Rhythm:
             self.median_gap,
             self.spread,
             self.since / self.median_gap,
-            self.since / item_gaps[self.items],
+            np.full(self.users.size, np.nan),
             self.visits_since,
             self.days / np.maximum(self.visits_known, 1),
         )
-        features = np.empty((self.users.size, len(columns)), np.float32)
         for at, column in enumerate(columns):  # one by one: together they would take twice the memory
             features[:, at] = column
-        return features
 
 
 def rhythm_of(days: pl.DataFrame, n_users: int) -> Rhythm:
@@ -105,7 +103,8 @@ def rhythm_of(days: pl.DataFrame, n_users: int) -> Rhythm:
     spread = np.where(n_gaps > 1, np.sqrt(squares / np.maximum(n_gaps - 1, 1)), np.nan)
     rows = users[starts].astype(np.int64)
     width = int(age.max(initial=0)) + 1
-    visits = np.unique(users.astype(np.int64) * width + age)
+    visits = np.sort(users.astype(np.int64) * width + age)
+    visits = visits[np.diff(visits, prepend=-1) > 0]
     first = np.searchsorted(visits, np.arange(n_users) * width)[rows]
     return Rhythm(
         users=users[starts],
@@ -126,7 +125,7 @@ def rhythm_of(days: pl.DataFrame, n_users: int) -> Rhythm:
     )
 
 
-def median_by(groups: NDArray[np.integer], values: Floats, n_groups: int) -> Floats:
+def median_by(groups: NDArray[np.integer], values: NDArray[np.floating], n_groups: int) -> Floats:
     """Returns each group's median, `(n_groups,)` float64, without NaN values; NaN for an empty group."""
     real = np.isfinite(values)
     groups, values = groups[real], values[real]

@@ -164,3 +164,31 @@ def test_equal_categories_share_a_code_and_so_do_those_of_one_parent() -> None:
 def test_membership_is_asked_of_sorted_keys() -> None:
     assert is_member(np.array([3, 4, 9]), np.array([1, 3, 9])).tolist() == [True, False, True]
     assert is_member(np.array([3]), np.empty(0, np.int64)).tolist() == [False]
+
+
+def test_what_is_known_does_not_depend_on_the_size_of_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    lines = [
+        (int(age), int(user), int(item), 1.0)
+        for age, user, item in zip(
+            rng.integers(1, 90, 300), rng.integers(0, 3, 300), rng.integers(0, 3, 300), strict=True
+        )
+    ]
+    whole = history(*lines)
+    monkeypatch.setattr("training.history.PART_LINES", 100)
+    parts = history(*lines)
+    for name in ("users", "items", "indptr", "pair_features", "user_features", "recent_buyers", "new_buyers"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name), equal_nan=True)
+    # The sums of all money are added up in another order.
+    assert parts.item_features == pytest.approx(whole.item_features, nan_ok=True)
+    for one, two in zip(whole.affinities, parts.affinities, strict=True):
+        assert np.array_equal(one.keys, two.keys)
+        assert np.array_equal(one.kept, two.kept, equal_nan=True)
+
+
+def test_a_sample_of_shoppers_stands_for_all() -> None:
+    lines = ((1, 0, 0, 1.0), (2, 1, 0, 1.0))
+    whole = pair_history(purchases(*lines), 3, CATEGORIES, as_of=AS_OF, scale=10.0)
+    features = dict(zip(ITEM_FEATURES, whole.item_features[0].tolist(), strict=True))
+    assert [features[name] for name in ("buyers_7", "buyers_28", "new_buyers_28", "buyers")] == [20] * 4
+    assert features["repeat_share"] == pytest.approx(1 / 12)
