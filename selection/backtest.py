@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
+import msgspec
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from recdata.sums import group_sums
-from selection.config import BacktestConfig, SelectionConfig
-from selection.features import build_features
+from selection.actions import STAGES
+from selection.candidates import Candidates, candidates_at
+from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.history import Tables, horizon_days
-from selection.score import Floats, best_first, components, weighted_score
-from selection.select import signals_of
-from selection.summary import BACKTEST, METHODS, SCOPES, print_backtest, summarise
+from selection.picking import Picks, compare, of_list, pick, pick_stage
+from selection.score import COMPONENTS, Floats, weighted_score
+from selection.summary import BACKTEST, BASELINE, METHODS, SCOPES, WITHOUT, summarise
+from selection.weights import Lesson, weights_for
 
-__all__ = [
-    "Candidates",
-    "backtest_origins",
-    "candidates_at",
-    "compare",
-    "pick",
-    "print_backtest",
-    "realised_revenue",
-    "run_backtest",
-    "score_picks",
-]
+Row = dict[str, object]
 
-#: Whole-shop picks are at most one in so many of the items that sold in the base window.
-SHOP_SHARE = 10
+#: Whose picks are told apart by category and by stage.
+TOLD_APART = ("selection", BASELINE)
+
+
+@dataclass(slots=True)
+class Walk:
+    """A walk over the origins, oldest first: what each taught, and what was picked at the last one.
+
+    Attributes:
+        lessons: the end of an origin's horizon, and what it taught.
+        picked: scope and method -> ids picked at the origin before.
+    """
+
+    lessons: list[tuple[date, Lesson]] = field(default_factory=list)
+    picked: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def weights(self, origin: date, config: SelectionConfig) -> tuple[WeightsConfig, int]:
+        """Returns the weights that could be known at an origin, and how many origins taught them."""
+        told = [lesson for end, lesson in self.lessons if end <= origin]
+        return weights_for(told, config.weights, config.weight_limits, config.learning), len(told)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """The items of one origin as the back-test sees them; arrays are (n_items,).
+class Backtest:
+    """What a back-test found.
 
     Attributes:
-        item_ids: str objects, unique.
-        group: int64 code of the item's category.
-        eligible: bool, in a category with enough items that sold in the base window.
-        realised: float64, revenue in the horizon.
-        scores: method -> float64; picks are its greatest values.
-        parts: score component -> float64, what the selection's score is made of.
-        shop_most: most items that may be picked in the whole shop; picking most of what there is would make
-            any method look right, a random one too.
+        frame: `BACKTEST`.
+        weights: what the run's own day scores with.
+        taught_by: how many origins taught them.
     """
 
-    item_ids: NDArray[np.object_]
-    group: NDArray[np.int64]
-    eligible: NDArray[np.bool_]
-    realised: Floats
-    scores: dict[str, Floats]
-    parts: dict[str, Floats] = field(default_factory=dict)
-    shop_most: int = sys.maxsize
+    frame: pl.DataFrame
+    weights: WeightsConfig
+    taught_by: int
 
 
 def backtest_origins(tables: Tables, config: BacktestConfig) -> list[date]:
@@ -75,115 +74,114 @@ def backtest_origins(tables: Tables, config: BacktestConfig) -> list[date]:
 
 def run_backtest(
     tables: Tables, *, config: SelectionConfig, advance: Callable[[int], None] = lambda _: None
-) -> pl.DataFrame:
-    """Returns the `BACKTEST` frame of all origins; empty when there is none to stand on.
+) -> Backtest:
+    """Returns the figures of all origins, empty when there is none to stand on, and the weights learned.
+
+    At each origin the score has the weights that could be known then: learned from the origins before it
+    whose horizons had ended.
 
     Args:
         tables: what the run knows.
-        config: the room's; its weights score the picks.
+        config: the room's.
         advance: called with 1 after each origin.
     """
-    rows = []
+    rows: list[Row] = []
+    walk = Walk()
     for origin in backtest_origins(tables, config.backtest):
         candidates = candidates_at(tables, origin, config)
-        rows += [
-            {"part": "origin", "origin": origin, "n_origins": 1, **row}
-            for row in score_picks(candidates, config.backtest)
-        ]
+        weights, _ = walk.weights(origin, config)
+        candidates = replace(candidates, scores=candidates.scores | _own_scores(candidates, weights))
+        found = [*score_picks(candidates, config.backtest), *told_apart(candidates, config.backtest)]
+        found += turnover(candidates, config.backtest, walk)
+        rows += [{"part": "origin", "origin": origin, "n_origins": 1, "segment": "", **row} for row in found]
+        end = origin + timedelta(days=horizon_days(tables.forecast_totals, origin))
+        walk.lessons.append((end, candidates.lesson()))
         advance(1)
     frame = pl.DataFrame(rows, schema=BACKTEST)
-    return pl.concat([frame, summarise(frame, config.backtest)])
+    weights, taught_by = walk.weights(tables.as_of, config)
+    return Backtest(pl.concat([frame, summarise(frame, config.backtest)]), weights, taught_by)
 
 
-def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Candidates:
-    """Returns the items sellable at an origin, every method's scores and what was sold afterwards.
+def _own_scores(candidates: Candidates, weights: WeightsConfig) -> dict[str, Floats]:
+    """Returns the selection's score, and the score without each component that has a weight."""
+    scores = {"selection": weighted_score(candidates.parts, weights)}
+    for name in COMPONENTS:
+        left = msgspec.structs.asdict(weights) | {name: 0.0}
+        if getattr(weights, name) > 0 and any(left.values()):
+            scores[f"{WITHOUT}{name}"] = weighted_score(candidates.parts, WeightsConfig(**left))
+    return scores
 
-    Features see only days before the origin; `realised` alone looks ahead.
+
+def score_picks(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]:
+    """Yields scope x method x metric rows of one origin; metrics as in `compare`.
+
+    For methods that promise money there is also expected_ratio, promised over realised revenue of the picks.
     """
-    features = build_features(tables, origin, config=config.features, lifecycle=config.lifecycle)
-    days = horizon_days(tables.forecast_totals, origin)
-    realised = realised_revenue(tables, origin, days)
-    features = features.join(realised, on="item_row", how="left", maintain_order="left")
-    group = features.get_column("group").rank("dense").cast(pl.Int64)
-    sold = pl.DataFrame({"group": group, "sold": features.get_column("units_base") > 0})
-    eligible = sold.select(pl.col("sold").sum().over("group") >= config.backtest.category_min_items)
-
-    def column(name: str) -> Floats:
-        return features.get_column(name).cast(pl.Float64).fill_null(0.0).to_numpy()
-
-    rng = np.random.default_rng([config.backtest.seed, origin.toordinal()])
-    parts = components(signals_of(features, config.features))
-    alive = (features.get_column("units_base") > 0).to_numpy()
-    return Candidates(
-        item_ids=features.get_column("item_id").to_numpy(),
-        group=group.to_numpy(),
-        eligible=eligible.to_series().to_numpy(),
-        realised=column("realised"),
-        scores={
-            "selection": weighted_score(parts, config.weights),
-            "forecast": column("demand_value"),
-            "bestsellers": column("revenue_recent"),
-            "bestsellers_units": column("units_recent"),
-            "bestsellers_base": column("revenue_base"),
-            "momentum": column("trend"),
-            # Items that did not sell in the base window come last: random among the living.
-            "random": rng.random(features.height) + alive,
-            "oracle": column("realised"),
-        },
-        parts=parts,
-        shop_most=max(1, int(alive.sum()) // SHOP_SHARE),
-    )
-
-
-def realised_revenue(tables: Tables, origin: date, days: int) -> pl.DataFrame:
-    """Returns item_row and `realised`, the net revenue of the `days` days from the origin on."""
-    inside = pl.col("day").is_between(origin, origin + timedelta(days=days), closed="left")
-    sold = tables.daily_sales.filter(inside).select("item_row", realised="revenue").collect()
-    return group_sums(sold, ["item_row"], ["realised"])
-
-
-def score_picks(candidates: Candidates, config: BacktestConfig) -> list[dict[str, object]]:
-    """Returns scope x method x metric rows of one origin.
-
-    precision is the share of the picks that are among the truly best as many (the oracle's picks);
-    capture is the picks' realised revenue over the oracle's. Scope shop picks `top_k` items, but no more than
-    one in `SHOP_SHARE` of those that sold in the base window; scope
-    category picks `category_top_k` in every eligible category, all of them counted together. Ties: item
-    id up.
-    """
-    rows: list[dict[str, object]] = []
     for scope in SCOPES:
-        picks = {
-            method: pick(candidates, scores, scope, config) for method, scores in candidates.scores.items()
-        }
-        truth = picks["oracle"]
-        if not len(truth):
+        truth = pick(candidates, candidates.scores["oracle"], scope, config)
+        if not len(truth.rows):
             continue
-        for method in METHODS:
-            for metric, value in compare(candidates.realised, picks[method], truth).items():
-                rows.append({"scope": scope, "method": method, "metric": metric, "value": value})
-    return rows
+        for method in _methods(candidates):
+            mine = pick(candidates, candidates.scores[method], scope, config)
+            figures = compare(candidates.realised, mine, truth)
+            if method in candidates.expected:
+                figures |= _promised(candidates, method, mine)
+            for metric, value in figures.items():
+                yield {"scope": scope, "method": method, "metric": metric, "value": value}
 
 
-def compare(realised: Floats, picks: NDArray[np.intp], truth: NDArray[np.intp]) -> dict[str, float]:
-    """Returns metric -> figure of some picks against the truly best ones; see `score_picks`."""
-    best = float(realised[truth].sum())
-    return {
-        "precision": len(np.intersect1d(picks, truth)) / len(truth),
-        "capture": float(realised[picks].sum()) / best if best > 0 else 0.0,
-    }
+def told_apart(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]:
+    """Yields the figures of the selection and the baseline by category, and by stage of life."""
+    methods = [method for method in TOLD_APART if method in candidates.scores]
+    truth = pick(candidates, candidates.scores["oracle"], "category", config)
+    lists = {method: pick(candidates, candidates.scores[method], "category", config) for method in methods}
+    for code in np.unique(truth.list_of).tolist():
+        of_truth = of_list(truth, code)
+        for method, picks in lists.items():
+            figures = compare(candidates.realised, of_list(picks, code), of_truth)
+            yield from _rows("category", candidates.group_names[code], method, figures)
+    for stage in STAGES:
+        best = pick_stage(candidates, candidates.scores["oracle"], stage, config)
+        if not len(best.rows):
+            continue
+        for method in methods:
+            mine = pick_stage(candidates, candidates.scores[method], stage, config)
+            yield from _rows("stage", stage, method, compare(candidates.realised, mine, best))
 
 
-def pick(candidates: Candidates, scores: Floats, scope: str, config: BacktestConfig) -> NDArray[np.intp]:
-    """Returns the positions of a scope's picks: the greatest scores, ties by item id up."""
-    order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
-    if scope == "shop":
-        return order[: min(config.top_k, candidates.shop_most)]
-    order = order[candidates.eligible[order]]
-    group = candidates.group[order]
-    by_group = np.argsort(group, kind="stable")
-    starts = np.r_[0, np.flatnonzero(np.diff(group[by_group])) + 1] if len(order) else np.array([], dtype=int)
-    sizes = np.diff(np.r_[starts, len(order)])
-    place = np.arange(len(order)) - np.repeat(starts, sizes)
-    chosen: NDArray[np.intp] = order[by_group[place < config.category_top_k]]
-    return chosen
+def turnover(candidates: Candidates, config: BacktestConfig, walk: Walk) -> Iterator[Row]:
+    """Yields the share of an origin's picks that were none at the origin before, and remembers them."""
+    for scope in SCOPES:
+        for method in TOLD_APART:
+            if method not in candidates.scores:
+                continue
+            picks = pick(candidates, candidates.scores[method], scope, config)
+            now = set(candidates.item_ids[picks.rows].tolist())
+            before = walk.picked.get((scope, method))
+            if before and now:
+                share = len(now - before) / len(now)
+                yield {"scope": scope, "method": method, "metric": "turnover", "value": share}
+            walk.picked[scope, method] = now
+
+
+def _methods(candidates: Candidates) -> list[str]:
+    left_out = sorted(name for name in candidates.scores if name.startswith(WITHOUT))
+    return [method for method in METHODS if method in candidates.scores] + left_out
+
+
+def _promised(candidates: Candidates, method: str, picks: Picks) -> dict[str, float]:
+    promised, had = candidates.expected[method][picks.rows], float(candidates.realised[picks.rows].sum())
+    if had <= 0 or np.isnan(promised).any():
+        return {}
+    return {"expected_ratio": float(promised.sum()) / had}
+
+
+def _rows(scope: str, segment: str, method: str, figures: Mapping[str, float]) -> Iterator[Row]:
+    for metric in ("precision", "capture"):
+        yield {
+            "scope": scope,
+            "segment": segment,
+            "method": method,
+            "metric": metric,
+            "value": figures[metric],
+        }

@@ -19,9 +19,9 @@ from recdata.config import DataConfig, load_config
 from recdata.errors import RunError
 from recdata.runs import RunFolder, needed
 from selection.actions import ACTIONS
+from selection.backtest_table import print_backtest
 from selection.config import SelectionConfig
 from selection.stages import selection_stages
-from selection.summary import print_backtest
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
+from selection.assortment.config import AssortmentConfig
 from selection.prices.config import PricesConfig
 
 
@@ -115,6 +116,62 @@ class WeightsConfig(RoomConfig, frozen=True):
         return {name: getattr(self, name) / total for name in self.__struct_fields__}
 
 
+Range = tuple[Share, Share]
+
+
+class WeightLimits(RoomConfig, frozen=True):
+    """`[selection.weight_limits]`: least and greatest share of the score that a learned weight may have."""
+
+    # Forecast demand; two shares of 1, the least and the greatest.
+    demand: Range = (0.0, 1.0)
+    # Expected value; two shares of 1.
+    value: Range = (0.0, 1.0)
+    # Recent sales; two shares of 1.
+    sales: Range = (0.0, 1.0)
+    # Distinct buyers; two shares of 1.
+    buyers: Range = (0.0, 1.0)
+    # Growth; two shares of 1.
+    trend: Range = (0.0, 1.0)
+    # Hit probability; two shares of 1.
+    hit: Range = (0.0, 1.0)
+    # Repurchase; two shares of 1.
+    repurchase: Range = (0.0, 1.0)
+    # Order value; two shares of 1.
+    order_value: Range = (0.0, 1.0)
+    # Margin; two shares of 1.
+    margin: Range = (0.0, 1.0)
+    # Satisfaction; two shares of 1.
+    satisfaction: Range = (0.0, 1.0)
+    # High-value buyers; two shares of 1.
+    tier: Range = (0.0, 1.0)
+    # Novelty; two shares of 1.
+    novelty: Range = (0.0, 1.0)
+    # Certainty; two shares of 1.
+    safety: Range = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Refuses limits that no weights can keep."""
+        ranges = {name: getattr(self, name) for name in self.__struct_fields__}
+        for name, (low, high) in ranges.items():
+            if low > high:
+                raise ValueError(f"{name} = [{low}, {high}]: the least share must come first")
+        least = math.fsum(low for low, _ in ranges.values())
+        most = math.fsum(high for _, high in ranges.values())
+        if least > 1 or most < 1:
+            raise ValueError(f"shares add up to 1: the least ones sum to {least:g}, the greatest to {most:g}")
+
+
+class LearningConfig(RoomConfig, frozen=True):
+    """`[selection.learning]`: whether past origins may move the weights."""
+
+    # false: the weights of [selection.weights] hold as they are.
+    enabled: bool = True
+    # Learn from no fewer origins whose horizon is over; 1 or more.
+    min_origins: PositiveInt = 2
+    # The configured weights count as so many origins; 0 or more.
+    prior_origins: NonNegativeFloat = 2.0
+
+
 class ActionsConfig(RoomConfig, frozen=True):
     """`[selection.actions]`: which items are launched, pushed, kept, discounted, dropped."""
 
@@ -175,12 +232,18 @@ class SelectionConfig(RoomConfig, frozen=True):
     features: FeaturesConfig = FeaturesConfig()
     # Stages of an item's life.
     lifecycle: LifecycleConfig = LifecycleConfig()
-    # Weights of the score.
+    # Weights of the score, as people set them.
     weights: WeightsConfig = WeightsConfig()
+    # What learning may make of them.
+    weight_limits: WeightLimits = WeightLimits()
+    # Learning from past origins.
+    learning: LearningConfig = LearningConfig()
     # Thresholds of the actions.
     actions: ActionsConfig = ActionsConfig()
     # Price bands, elasticities and discounts.
     prices: PricesConfig = PricesConfig()
+    # What to carry under a shop's limits.
+    assortment: AssortmentConfig = AssortmentConfig()
     # The back-test.
     backtest: BacktestConfig = BacktestConfig()
     # The report.

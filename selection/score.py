@@ -92,10 +92,10 @@ def components(signals: Signals) -> dict[str, Floats]:
     value = np.where(np.isnan(signals.expected_value), signals.demand_value, signals.expected_value)
     ends = signals.demand_q10 + signals.demand_q90
     return {
-        "demand": _log_scaled(signals.demand_value),
-        "value": _log_scaled(value),
-        "sales": _log_scaled((signals.recent_revenue + signals.base_revenue) / 2),
-        "buyers": _log_scaled(signals.buyers),
+        "demand": log_scaled(signals.demand_value),
+        "value": log_scaled(value),
+        "sales": log_scaled((signals.recent_revenue + signals.base_revenue) / 2),
+        "buyers": log_scaled(signals.buyers),
         "trend": ratio_squared / (1.0 + ratio_squared),
         "hit": np.nan_to_num(signals.hit_probability, nan=0.0).clip(0.0, 1.0),
         "repurchase": _over_top(signals.repurchase_rate, sold),
@@ -145,7 +145,8 @@ def quantile_in_group(score: Floats, group: NDArray[np.int64], counted: NDArray[
     return result
 
 
-def _log_scaled(values: Floats) -> Floats:
+def log_scaled(values: Floats) -> Floats:
+    """Returns log(1 + x / mean) / log(1 + max / mean), (n_items,), the mean over items with any."""
     values = np.maximum(values, 0.0)
     positive = values[values > 0]
     if len(positive) == 0:

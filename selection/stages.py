@@ -18,6 +18,7 @@ from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
 from selection.select import select
 from selection.summary import headline
+from selection.weights import decode, encode
 
 DEFAULT_DATA = DataConfig()
 
@@ -26,60 +27,70 @@ def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -
     """Returns this room's part of the chain, in order: forecasts to decisions, their test, the page."""
     return [
         prices_stage(config),
+        backtest_stage(config, data),
         select_stage(config, data),
-        backtest_stage(config),
         report_stage(config, data),
     ]
+
+
+def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> Stage:
+    """Returns the stage that tests past picks against plain rules, and learns the score's weights from them.
+
+    It writes backtest.parquet, backtest.json and weights.json.
+    """
+
+    def work(ctx: StageContext) -> Mapping[str, object]:
+        tables = tables_of(ctx.run, data.business_timezone)
+        with ctx.bar("origins", total=len(backtest_origins(tables, config.backtest))) as advance:
+            found = run_backtest(tables, config=config, advance=advance)
+        found.frame.write_parquet(ctx.target("backtest.parquet"), compression="zstd")
+        summary = headline(found.frame, config.backtest)
+        ctx.target("backtest.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
+        ctx.target("weights.json").write_bytes(encode(found.weights, found.taught_by))
+        return summary
+
+    return Stage(
+        name="backtest",
+        version=2,
+        inputs=TABLE_FILES,
+        outputs=("backtest.parquet", "backtest.json", "weights.json"),
+        work=work,
+        config={
+            "features": config.features,
+            "lifecycle": config.lifecycle,
+            "weights": config.weights,
+            "weight_limits": config.weight_limits,
+            "learning": config.learning,
+            "backtest": config.backtest,
+            "zone": data.business_timezone,
+        },
+    )
 
 
 def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> Stage:
     """Returns the stage that writes selection.parquet: every sellable item with score, action, reasons."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
-        frame = select(tables_of(ctx.run), ctx.run.as_of, config=config, currency=data.currency)
+        weights = decode(ctx.source("weights.json").read_bytes())
+        tables = tables_of(ctx.run, data.business_timezone)
+        decided = msgspec.structs.replace(config, weights=weights)
+        frame = select(tables, ctx.run.as_of, config=decided, currency=data.currency)
         write_artefact(frame, ctx.target("selection.parquet"), "selection")
         counts = frame.group_by("action").len().sort("action").iter_rows()
         return {"items": frame.height, "actions": dict(counts)}
 
     return Stage(
         name="select",
-        version=1,
-        inputs=TABLE_FILES,
+        version=2,
+        inputs=(*TABLE_FILES, "weights.json"),
         outputs=("selection.parquet",),
         work=work,
         config={
             "features": config.features,
             "lifecycle": config.lifecycle,
-            "weights": config.weights,
             "actions": config.actions,
             "currency": data.currency,
-        },
-    )
-
-
-def backtest_stage(config: SelectionConfig) -> Stage:
-    """Returns the stage that writes backtest.parquet and backtest.json, past picks against plain rules."""
-
-    def work(ctx: StageContext) -> Mapping[str, object]:
-        tables = tables_of(ctx.run)
-        with ctx.bar("origins", total=len(backtest_origins(tables, config.backtest))) as advance:
-            frame = run_backtest(tables, config=config, advance=advance)
-        frame.write_parquet(ctx.target("backtest.parquet"), compression="zstd")
-        summary = headline(frame, config.backtest)
-        ctx.target("backtest.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
-        return summary
-
-    return Stage(
-        name="backtest",
-        version=1,
-        inputs=TABLE_FILES,
-        outputs=("backtest.parquet", "backtest.json"),
-        work=work,
-        config={
-            "features": config.features,
-            "lifecycle": config.lifecycle,
-            "weights": config.weights,
-            "backtest": config.backtest,
+            "zone": data.business_timezone,
         },
     )
 

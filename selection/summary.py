@@ -1,42 +1,60 @@
-"""Owns what the back-test says in the end: means over origins with intervals, lifts, the printed table."""
+"""Owns what the back-test says in the end: means over origins with intervals, lifts, what added what."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import numpy as np
 import polars as pl
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from selection.config import BacktestConfig
 from selection.score import Floats
-from selection.words import METHOD_LABELS, signed_percent
 
 METHODS = (
     "selection",
+    "equal",
+    "value",
     "forecast",
     "bestsellers",
     "bestsellers_units",
     "bestsellers_base",
+    "bestsellers_both",
+    "bestsellers_long",
+    "last_year",
     "momentum",
     "random",
     "oracle",
 )
+#: Rules that need no model; the strongest of them is who must be beaten.
+PLAIN = (
+    "bestsellers",
+    "bestsellers_units",
+    "bestsellers_base",
+    "bestsellers_both",
+    "bestsellers_long",
+    "last_year",
+    "momentum",
+)
+#: Begins the name of the selection's score without one component.
+WITHOUT = "without:"
 METRICS = ("precision", "capture")
 SCOPES = ("shop", "category")
 BASELINE = "bestsellers"
+#: Metrics whose ratio to the baseline says something.
+LIFTED = ("precision", "capture", "ndcg")
 
-#: Long form: one row an origin (null in a summary) x scope x method x metric. part: "origin" for one
-#: origin; "held_out" or "all" for a mean over origins. metric: precision, capture, and in summaries
-#: lift_precision and lift_capture, the ratio to `BASELINE`'s mean less 1. low and high bound the
-#: mean's 95% interval; null for one origin.
+#: Long form: one row an origin (null in a summary) x scope x segment x method x metric. part: "origin" for
+#: one origin; "held_out" or "all" for a mean over origins. scope: shop, category or stage. segment: "" for
+#: all of them, else the category or stage. metric: precision, capture, ndcg, regret (money), turnover,
+#: expected_ratio (promised over realised revenue), and in summaries lift_precision, lift_capture and
+#: lift_ndcg, the ratio to `BASELINE`'s mean less 1. low and high bound the mean's 95% interval; null for
+#: one origin.
 BACKTEST = {
     "part": pl.String,
     "origin": pl.Date,
     "scope": pl.String,
+    "segment": pl.String,
     "method": pl.String,
     "metric": pl.String,
     "value": pl.Float64,
@@ -44,44 +62,58 @@ BACKTEST = {
     "high": pl.Float64,
     "n_origins": pl.Int32,
 }
+KEY = ("scope", "segment", "metric")
 
 
 def summarise(frame: pl.DataFrame, config: BacktestConfig) -> pl.DataFrame:
     """Returns the summary rows: means over origins with 95% bootstrap intervals, and lifts over `BASELINE`.
 
     Origins are drawn with replacement, the same draw for every method, so a lift's interval is paired.
-    With few origins the interval is rough, and with one it is the value itself.
+    With few origins the interval is rough, and with one it is the value itself. A figure that not every
+    origin has (a category that came later, a turnover) is summarised over those that have it.
     """
     origins = frame.get_column("origin").unique().sort().to_list()
     rows: list[dict[str, object]] = []
     for part, members in held_out_parts(origins, config).items():
-        n = len(members)
-        rng = np.random.default_rng([config.seed, n])
-        draws = rng.integers(0, n, size=(config.bootstrap_samples, n))
-        for scope in SCOPES:
-            for metric in METRICS:
-                table = frame.filter(
-                    (pl.col("scope") == scope)
-                    & (pl.col("metric") == metric)
-                    & pl.col("origin").is_in(members)
-                )
-                values = {
-                    method: group.sort("origin").get_column("value").to_numpy()
-                    for method, group in _by_method(table)
-                }
-                complete = {name: value for name, value in values.items() if len(value) == n}
-                boot = {name: value[draws].mean(axis=1) for name, value in complete.items()}
-                for method in METHODS:
-                    if method not in complete:
-                        continue
-                    base = {"part": part, "scope": scope, "method": method, "n_origins": n}
-                    mean = float(complete[method].mean())
-                    rows.append(base | {"metric": metric} | _interval(mean, boot[method]))
-                    against = complete[BASELINE].mean()
-                    if method != BASELINE and against > 0 and (boot[BASELINE] > 0).all():
-                        lift = _interval(mean / against - 1, boot[method] / boot[BASELINE] - 1)
-                        rows.append(base | {"metric": f"lift_{metric}"} | lift)
+        inside = frame.filter(pl.col("origin").is_in(members)).sort(*KEY, "method", "origin")
+        for (scope, segment, metric), table in inside.group_by(*KEY, maintain_order=True):
+            by_method = {
+                str(method): dict(group.select("origin", "value").iter_rows())
+                for (method,), group in table.group_by("method", maintain_order=True)
+            }
+            about = {"part": part, "scope": scope, "segment": segment}
+            rows += [about | row for row in _summary(str(metric), by_method, config)]
     return pl.DataFrame([{"origin": None, **row} for row in rows], schema=BACKTEST)
+
+
+def _summary(
+    metric: str, by_method: dict[str, dict[date, float]], config: BacktestConfig
+) -> Iterator[dict[str, object]]:
+    """Yields the mean of each method that has a figure at as many origins as any, and its lift."""
+    days = max((sorted(found) for found in by_method.values()), key=len)
+    n = len(days)
+    draws = np.random.default_rng([config.seed, n]).integers(0, n, size=(config.bootstrap_samples, n))
+    values = {
+        method: np.array([found[day] for day in days])
+        for method, found in by_method.items()
+        if found.keys() >= set(days)
+    }
+    boot = {method: value[draws].mean(axis=1) for method, value in values.items()}
+    against = float(values[BASELINE].mean()) if BASELINE in values else 0.0
+    for method in sorted(values, key=_order):
+        about = {"method": method, "n_origins": n}
+        mean = float(values[method].mean())
+        yield about | {"metric": metric} | _interval(mean, boot[method])
+        if metric in LIFTED and method != BASELINE and against > 0 and (boot[BASELINE] > 0).all():
+            yield (
+                about
+                | {"metric": f"lift_{metric}"}
+                | _interval(mean / against - 1, boot[method] / boot[BASELINE] - 1)
+            )
+
+
+def _order(method: str) -> tuple[int, str]:
+    return (METHODS.index(method) if method in METHODS else len(METHODS), method)
 
 
 def held_out_parts(origins: Sequence[date], config: BacktestConfig) -> dict[str, list[date]]:
@@ -108,11 +140,11 @@ def headline(frame: pl.DataFrame, config: BacktestConfig) -> dict[str, object]:
     held_out = held_out_parts(origins, config).get("held_out", [])
     figures: dict[str, dict[str, dict[str, list[float]]]] = {}
     verdicts: dict[str, dict[str, str]] = {}
-    rows = frame.filter(pl.col("part") == "held_out")
+    rows = frame.filter((pl.col("part") == "held_out") & (pl.col("segment") == ""))
     for row in rows.iter_rows(named=True):
         interval = [round(row[name], 6) for name in ("value", "low", "high")]
         figures.setdefault(row["scope"], {}).setdefault(row["method"], {})[row["metric"]] = interval
-        if row["method"] == "selection" and row["metric"].startswith("lift_"):
+        if row["method"] == "selection" and row["metric"] in {"lift_precision", "lift_capture"}:
             metric = row["metric"].removeprefix("lift_")
             verdicts.setdefault(row["scope"], {})[metric] = verdict(row["low"], row["high"])
     return {
@@ -131,59 +163,26 @@ def verdict(low: float, high: float) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "even"
 
 
-def print_backtest(console: Console, frame: pl.DataFrame) -> None:
-    """Prints the held-out figures of each method with 95% intervals, and the lift over the baseline.
+def strongest_plain(frame: pl.DataFrame, scope: str, metric: str) -> tuple[str, float] | None:
+    """Returns the plain rule with the best mean over all origins of a `BACKTEST` frame, and that mean."""
+    found = {method: value for method, value in means_of(frame, scope, metric).items() if method in PLAIN}
+    return max(found.items(), key=lambda pair: pair[1], default=None)
 
-    The selection's lift over all origins stands below, for those who tuned nothing.
-    """
-    rows = frame.filter(pl.col("part") == "held_out")
-    if rows.is_empty():
-        console.print("back-test: no origin whose horizon lies inside the data, so nothing to compare")
-        return
-    origins = frame.filter(pl.col("part") == "origin").get_column("origin").n_unique()
-    latest = int(rows.item(0, "n_origins"))
-    console.print(
-        f"back-test over the latest {latest} of {origins} origins: mean, 95% bootstrap interval, "
-        f"lift over {METHOD_LABELS[BASELINE]} of the last period"
+
+def added_by_component(frame: pl.DataFrame, scope: str, metric: str) -> dict[str, float]:
+    """Returns component -> what the selection's mean over all origins loses without it, largest first."""
+    means = means_of(frame, scope, metric)
+    whole = means.get("selection", 0.0)
+    lost = {name.removeprefix(WITHOUT): whole - value for name, value in means.items() if WITHOUT in name}
+    return dict(sorted(lost.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def means_of(frame: pl.DataFrame, scope: str, metric: str) -> dict[str, float]:
+    """Returns method -> its mean over all origins."""
+    chosen = frame.filter(
+        (pl.col("part") == "all")
+        & (pl.col("segment") == "")
+        & (pl.col("scope") == scope)
+        & (pl.col("metric") == metric)
     )
-    for scope in SCOPES:
-        table = Table(
-            title=f"picks of the {scope}, %", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-        )
-        table.add_column("method", no_wrap=True)
-        for metric in METRICS:
-            table.add_column(metric, justify="right", no_wrap=True)
-            table.add_column("lift", justify="right", no_wrap=True)
-        for method in METHODS:
-            cells = rows.filter((pl.col("scope") == scope) & (pl.col("method") == method))
-            found = {row["metric"]: row for row in cells.iter_rows(named=True)}
-            if not found:
-                continue
-            line = [METHOD_LABELS[method]]
-            for metric in METRICS:
-                lift = None if method in {"oracle", "random"} else found.get(f"lift_{metric}")
-                line += [_cell(found.get(metric)), _cell(lift, sign="+")]
-            table.add_row(*line, style="bold" if method == "selection" else None)
-        if table.row_count:
-            console.print(table)
-    says = {"better": "better", "worse": "worse", "even": "no clear difference"}
-    for part, label in {"held_out": f"latest {latest}", "all": f"all {origins}"}.items():
-        lifts = frame.filter((pl.col("part") == part) & (pl.col("method") == "selection"))
-        for row in lifts.filter(pl.col("metric").str.starts_with("lift_")).iter_rows(named=True):
-            low, high = row["low"], row["high"]
-            console.print(
-                f"selection, {row['scope']}, {row['metric'].removeprefix('lift_')}, {label} origins: "
-                f"{says[verdict(low, high)]} ({signed_percent(row['value'], digits=1)}, "
-                f"{signed_percent(low, digits=1)} to {signed_percent(high, digits=1)})"
-            )
-
-
-def _cell(row: dict[str, float] | None, *, sign: str = "") -> str:
-    if row is None:
-        return "–"
-    value, low, high = (f"{round(row[name] * 100):{sign}d}" for name in ("value", "low", "high"))
-    return f"{value} ({low}..{high})"
-
-
-def _by_method(table: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    return [(method, table.filter(pl.col("method") == method)) for method in METHODS]
+    return dict(chosen.select("method", "value").iter_rows())

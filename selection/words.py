@@ -52,10 +52,15 @@ COMPONENT_WORDS = {
 }
 METHOD_WORDS = {
     "selection": ("选品模型", "Selection score"),
+    "equal": ("等权重", "Equal weights"),
+    "value": ("仅预期价值", "Expected value alone"),
     "forecast": ("仅预测需求", "Forecast alone"),
     "bestsellers": ("上期畅销（28天销售额）", "Last period's bestsellers (28 days, revenue)"),
     "bestsellers_units": ("上期畅销（28天销量）", "Last period's bestsellers (28 days, units)"),
     "bestsellers_base": ("近84天畅销（销售额）", "Bestsellers of 84 days (revenue)"),
+    "bestsellers_both": ("近28天与84天畅销各半", "Bestsellers of 28 and 84 days, half each"),
+    "bestsellers_long": ("全部历史畅销", "Bestsellers of the whole history"),
+    "last_year": ("去年同期", "The same weeks a year before"),
     "momentum": ("增长最快", "Fastest growth"),
     "random": ("品类内随机", "Random in category"),
     "oracle": ("事后最优", "Oracle (hindsight)"),
@@ -63,10 +68,15 @@ METHOD_WORDS = {
 #: For a console, where room is short.
 METHOD_LABELS = {
     "selection": "selection",
+    "equal": "equal",
+    "value": "value",
     "forecast": "forecast",
     "bestsellers": "bestsellers",
     "bestsellers_units": "by units",
     "bestsellers_base": "of 84 days",
+    "bestsellers_both": "28+84 days",
+    "bestsellers_long": "all time",
+    "last_year": "last year",
     "momentum": "growth",
     "random": "random",
     "oracle": "oracle",

@@ -10,7 +10,7 @@ import polars as pl
 
 from recdata.cli import Door, pass_door
 from recdata.runs import RunFolder, StageRecord
-from selection.summary import print_backtest
+from selection.backtest_table import print_backtest
 from training.demo import run_demo
 from training.evaluate.commands import evaluate, show_evaluation
 from training.nightly import print_run

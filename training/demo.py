@@ -19,7 +19,7 @@ from recdata.errors import ServeError
 from recdata.importing import import_tables
 from recdata.memory import PeakMemory
 from recdata.runs import RunFolder, StageRecord
-from selection.summary import print_backtest
+from selection.backtest_table import print_backtest
 from training.evaluate.commands import show_evaluation
 from training.nightly import print_run
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run

@@ -1,5 +1,6 @@
 """The back-test's figures are the ones counted by hand, and its intervals are paired and seeded."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
 
@@ -8,20 +9,22 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from selection.backtest import (
-    Candidates,
-    backtest_origins,
-    candidates_at,
-    pick,
-    print_backtest,
-    realised_revenue,
-    run_backtest,
-    score_picks,
-)
+from selection.backtest import Walk, backtest_origins, run_backtest, score_picks, told_apart, turnover
+from selection.backtest_table import print_backtest
+from selection.candidates import Candidates, candidates_at, revenue_between
 from selection.config import BacktestConfig, SelectionConfig
+from selection.picking import pick
 from selection.score import COMPONENTS
-from selection.summary import BACKTEST, METHODS, headline, held_out_parts, summarise, verdict
-from selection.tuning import tune_weights
+from selection.summary import (
+    BACKTEST,
+    METHODS,
+    added_by_component,
+    headline,
+    held_out_parts,
+    strongest_plain,
+    summarise,
+    verdict,
+)
 
 DAY = date(2024, 6, 1)
 
@@ -97,7 +100,7 @@ def test_realised_revenue_is_of_the_horizon_alone(make_tables):
         for position, offset in enumerate((-1, 0, 6, 7))
     ]
     tables = make_tables(purchases, as_of=DAY + timedelta(days=30))
-    assert realised_revenue(tables, DAY, 7).get_column("realised").to_list() == [110.0]
+    assert revenue_between(tables, DAY, 7, "realised").get_column("realised").to_list() == [110.0]
 
 
 def test_picks_do_not_depend_on_what_they_are_scored_by(busy_shop):
@@ -107,20 +110,22 @@ def test_picks_do_not_depend_on_what_they_are_scored_by(busy_shop):
     seeing = candidates_at(busy_shop, origin, SelectionConfig())
     unseeing = candidates_at(type(busy_shop)(**{**fields, "daily_sales": blind}), origin, SelectionConfig())
     assert unseeing.realised.sum() == 0 < seeing.realised.sum()
-    for method in set(METHODS) - {"oracle"}:
+    assert {"selection", "last_year"}.isdisjoint(seeing.scores)
+    for method in seeing.scores.keys() - {"oracle"}:
         np.testing.assert_array_equal(seeing.scores[method], unseeing.scores[method])
 
 
 def test_a_run_has_every_origin_and_both_summaries_and_is_repeatable(busy_shop):
     config = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
     steps = []
-    frame = run_backtest(busy_shop, config=config, advance=steps.append)
+    frame = run_backtest(busy_shop, config=config, advance=steps.append).frame
     assert dict(frame.schema) == BACKTEST
     assert steps == [1] * 4
     assert frame.filter(pl.col("part") == "origin").get_column("origin").n_unique() == 4
-    counts = frame.filter(pl.col("part") != "origin").group_by("part").agg(pl.col("n_origins").max())
+    summary = frame.filter((pl.col("part") != "origin") & (pl.col("metric") == "capture"))
+    counts = summary.group_by("part").agg(pl.col("n_origins").max())
     assert dict(counts.iter_rows()) == {"held_out": 2, "all": 4}
-    assert run_backtest(busy_shop, config=config).equals(frame)
+    assert run_backtest(busy_shop, config=config).frame.equals(frame)
     # Demand grows with the item's number in every period, so that hindsight and plain rules agree.
     sales = frame.filter((pl.col("part") == "all") & (pl.col("method") == "bestsellers_base"))
     assert sales.filter(pl.col("metric") == "capture").get_column("value").min() > 0.8
@@ -132,6 +137,7 @@ def test_a_lift_is_the_ratio_to_last_periods_bestsellers_with_a_paired_interval(
             "part": "origin",
             "origin": DAY + timedelta(days=number),
             "scope": "shop",
+            "segment": "",
             "method": method,
             "metric": "capture",
             "value": value,
@@ -163,7 +169,7 @@ def test_no_origin_is_said_and_not_crashed_on(make_tables):
     tables = make_tables(
         [("a", DAY - timedelta(days=1), 0, 1.0, 1.0)], as_of=DAY, forecasts=[(DAY, "a", 1.0)]
     )
-    frame = run_backtest(tables, config=SelectionConfig())
+    frame = run_backtest(tables, config=SelectionConfig()).frame
     assert frame.is_empty()
     assert headline(frame, BacktestConfig())["figures"] == {}
     out = StringIO()
@@ -174,29 +180,113 @@ def test_no_origin_is_said_and_not_crashed_on(make_tables):
 def test_the_printed_table_says_who_won_and_how_surely(busy_shop):
     config = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
     out = StringIO()
-    print_backtest(Console(file=out, width=80), run_backtest(busy_shop, config=config))
+    print_backtest(Console(file=out, width=80), run_backtest(busy_shop, config=config).frame)
     text = out.getvalue()
     assert "latest 2 of 4 origins" in text
     assert "…" not in text
     assert all(label in text for label in ("selection", "bestsellers", "oracle", "random"))
 
 
-def test_tuning_finds_the_component_that_knows():
-    rng = np.random.default_rng(0)
-    realised = rng.exponential(size=400)
-    parts = {name: rng.random(400) for name in COMPONENTS}
-    parts["sales"] = realised / realised.max()
-    past = Candidates(
-        item_ids=np.array([f"{number:03d}" for number in range(400)], dtype=object),
-        group=np.arange(400) % 4,
-        eligible=np.ones(400, bool),
-        realised=realised,
-        scores={"oracle": realised},
-        parts=parts,
+def test_order_counts_in_ndcg_and_regret_is_money():
+    found = figures(score_picks(hand_made(), BacktestConfig(top_k=2)))
+    ideal = 60 + 50 / np.log2(3)
+    assert found["shop", "selection", "ndcg"] == pytest.approx((60 + 40 / np.log2(3)) / ideal)
+    assert found["shop", "bestsellers", "ndcg"] == pytest.approx((40 + 30 / np.log2(3)) / ideal)
+    assert found["shop", "selection", "regret"] == 10.0
+    assert found["shop", "oracle", "regret"] == 0.0
+
+
+def test_what_was_promised_is_held_against_what_came():
+    promised = np.array([90.0, 0.0, 60.0, 0.0, 0.0, 0.0])
+    candidates = replace(hand_made(), expected={"selection": promised})
+    found = figures(score_picks(candidates, BacktestConfig(top_k=2)))
+    assert found["shop", "selection", "expected_ratio"] == 1.5
+    silent = replace(hand_made(), expected={"selection": np.full(6, np.nan)})
+    assert ("shop", "selection", "expected_ratio") not in figures(
+        score_picks(silent, BacktestConfig(top_k=2))
     )
-    tuned = tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1))
-    assert max(COMPONENTS, key=lambda name: getattr(tuned, name)) == "sales"
-    assert tune_weights([past], BacktestConfig(), draws=100, rng=np.random.default_rng(1)) == tuned
+
+
+def test_figures_are_told_apart_by_category_and_stage():
+    candidates = replace(
+        hand_made(), group_names=("", "left", "right"), stage=np.array(["mature"] * 5 + ["launch"])
+    )
+    rows = list(told_apart(candidates, BacktestConfig(category_top_k=1)))
+    found = {(r["scope"], r["segment"], r["method"], r["metric"]): r["value"] for r in rows}
+    assert found["category", "left", "selection", "capture"] == 1.0  # picks a, which sold most
+    assert found["category", "left", "bestsellers", "capture"] == pytest.approx(40 / 60)  # picks c
+    assert found["category", "right", "selection", "capture"] == pytest.approx(20 / 30)
+    # One in ten of five mature items is none: such a stage has no figures.
+    assert not [key for key in found if key[0] == "stage"]
+    many = Candidates(
+        item_ids=np.array([f"{n:02d}" for n in range(20)], dtype=object),
+        group=np.ones(20, np.int64),
+        eligible=np.ones(20, bool),
+        realised=np.arange(20.0),
+        scores={"oracle": np.arange(20.0), "selection": np.arange(20.0), "bestsellers": -np.arange(20.0)},
+        group_names=("", "g"),
+        stage=np.array(["growth"] * 20),
+    )
+    stages = {
+        (r["segment"], r["method"]): r["value"]
+        for r in told_apart(many, BacktestConfig())
+        if r["scope"] == "stage" and r["metric"] == "precision"
+    }
+    assert stages == {("growth", "selection"): 1.0, ("growth", "bestsellers"): 0.0}
+
+
+def test_turnover_is_the_share_of_new_picks_and_needs_an_origin_before():
+    walk, config = Walk(), BacktestConfig(top_k=2, category_top_k=1)
+    assert list(turnover(hand_made(), config, walk)) == []
+    other = hand_made()
+    other.scores["selection"] = np.array([9.0, 8.0, 0.0, 0.0, 0.0, 0.0])  # shop: a b instead of a c
+    found = figures(turnover(other, config, walk))
+    assert found["shop", "selection", "turnover"] == 0.5
+    assert found["shop", "bestsellers", "turnover"] == 0.0
+
+
+def test_last_year_is_a_rule_only_where_there_was_one(make_tables):
+    purchases = [("a", DAY - timedelta(days=back), 0, 1.0, 5.0) for back in (10, 350)]
+    tables = make_tables(purchases, as_of=DAY + timedelta(days=28), forecasts=[(DAY, "a", 1.0)])
+    assert candidates_at(tables, DAY, SelectionConfig()).scores["last_year"].tolist() == [5.0]
+    young = make_tables(purchases[:1], as_of=DAY + timedelta(days=28), forecasts=[(DAY, "a", 1.0)])
+    assert "last_year" not in candidates_at(young, DAY, SelectionConfig()).scores
+
+
+def test_weights_are_learned_only_from_horizons_that_are_over(busy_shop):
+    config = SelectionConfig(backtest=BacktestConfig(bootstrap_samples=200))
+    found = run_backtest(busy_shop, config=config)
+    assert found.taught_by == 4
+    assert found.weights != config.weights
+    changed = busy_shop.daily_sales.with_columns(
+        revenue=pl.when(pl.col("day") >= busy_shop.as_of - timedelta(days=28))
+        .then(pl.col("revenue").shuffle(seed=1))
+        .otherwise("revenue")
+    )
+    other = run_backtest(replace(busy_shop, daily_sales=changed), config=config)
+    chosen = [
+        frame.filter(
+            (pl.col("origin") == busy_shop.as_of - timedelta(days=28)) & (pl.col("metric") == "turnover")
+        )
+        for frame in (found.frame, other.frame)
+    ]
+    # The last origin's picks do not know its own horizon; the run's own day does.
+    assert chosen[0].equals(chosen[1])
+    assert found.weights != other.weights
+
+
+def test_the_summary_names_the_strongest_plain_rule_and_what_a_component_adds(busy_shop):
+    config = SelectionConfig(backtest=BacktestConfig(top_k=10, bootstrap_samples=200))
+    frame = run_backtest(busy_shop, config=config).frame
+    method, value = strongest_plain(frame, "shop", "capture")
+    plain = frame.filter(
+        (pl.col("part") == "all") & (pl.col("scope") == "shop") & (pl.col("metric") == "capture")
+    )
+    assert value == plain.filter(pl.col("method").str.starts_with("bestsellers"))["value"].max()
+    assert method.startswith("bestsellers")
+    added = added_by_component(frame, "shop", "capture")
+    assert set(added) <= set(COMPONENTS)
+    assert list(added.values()) == sorted(added.values(), reverse=True)
 
 
 def test_no_more_than_a_tenth_of_what_sells_is_picked_in_a_small_shop() -> None:
@@ -209,4 +299,4 @@ def test_no_more_than_a_tenth_of_what_sells_is_picked_in_a_small_shop() -> None:
         scores={"oracle": scores},
         shop_most=6,
     )
-    assert pick(part, scores, "shop", BacktestConfig()).tolist() == [59, 58, 57, 56, 55, 54]
+    assert pick(part, scores, "shop", BacktestConfig()).rows.tolist() == [59, 58, 57, 56, 55, 54]

@@ -30,7 +30,7 @@ def inputs_of(tables: Tables, config: SelectionConfig, daily=()) -> ReportInputs
         as_of=tables.as_of,
         currency="CNY",
         selection=select(tables, tables.as_of, config=config, currency="CNY"),
-        backtest=run_backtest(tables, config=config),
+        backtest=run_backtest(tables, config=config).frame,
         items=tables.items,
         daily_sales=tables.daily_sales,
         forecast_daily=pl.DataFrame(list(daily), schema=FORECAST_DAILY).lazy(),
