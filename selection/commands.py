@@ -19,8 +19,10 @@ from recdata.config import DataConfig, load_config
 from recdata.errors import RunError
 from recdata.runs import RunFolder, needed
 from selection.actions import ACTIONS
+from selection.assortment.show import show_assortment
 from selection.backtest_table import print_backtest
 from selection.config import SelectionConfig
+from selection.pilot.show import show_pilot
 from selection.stages import selection_stages
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
 
@@ -87,6 +89,33 @@ def backtest(door: Door, run_id: str | None) -> None:
     room = open_room(door, run_id)
     room.make("backtest")
     print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
+
+
+ROWS_OPTION = click.option(
+    "--limit", type=click.IntRange(min=1), default=15, show_default=True, help="Rows of each table."
+)
+
+
+@select.command()
+@RUN_OPTION
+@ROWS_OPTION
+@pass_door
+def assortment(door: Door, run_id: str | None, limit: int) -> None:
+    """Show which items to carry under the limits of the config, and what each limit costs."""
+    room = open_room(door, run_id)
+    room.make("assortment")
+    show_assortment(door.out, room.run, currency=room.data.currency, limit=limit)
+
+
+@select.command()
+@RUN_OPTION
+@ROWS_OPTION
+@pass_door
+def pilot(door: Door, run_id: str | None, limit: int) -> None:
+    """Show in which regions to try the picks first, and for how long."""
+    room = open_room(door, run_id)
+    room.make("pilot")
+    show_pilot(door.out, room.run, limit=limit)
 
 
 @click.command()

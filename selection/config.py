@@ -6,6 +6,8 @@ import math
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
 from selection.assortment.config import AssortmentConfig
+from selection.outcomes.config import OutcomesConfig
+from selection.pilot.config import PilotConfig
 from selection.prices.config import PricesConfig
 
 
@@ -179,6 +181,8 @@ class ActionsConfig(RoomConfig, frozen=True):
     push_quantile: Share = 0.90
     # and only with a forecast of at least this many units over the horizon; 0 or more.
     push_min_units: NonNegativeFloat = 5.0
+    # Push also what is at least this likely to become a hit and sells already; 0 to 1.
+    push_hit_probability: Share = 0.50
     # An item in its launch is rolled out from this quantile of the score inside the category; 0 to 1.
     launch_quantile: Share = 0.50
     # and only with at least this many distinct buyers so far; 0 or more.
@@ -187,6 +191,11 @@ class ActionsConfig(RoomConfig, frozen=True):
     launch_min_z: float = -1.64
     # A declining item below this quantile is dropped, above it discounted; 0 to 1.
     drop_quantile: Share = 0.25
+    # Neither a dead nor a declining item is dropped that has at least this chance of selling something
+    # worth keeping; 0 to 1.
+    save_keep_probability: Share = 0.50
+    # Drop what has at most this chance of selling something worth keeping; 0 to 1.
+    drop_keep_probability: Share = 0.02
     # A slow item (no sale in the recent window) below this quantile is discounted; 0 to 1.
     slow_quantile: Share = 0.10
 
@@ -240,10 +249,14 @@ class SelectionConfig(RoomConfig, frozen=True):
     learning: LearningConfig = LearningConfig()
     # Thresholds of the actions.
     actions: ActionsConfig = ActionsConfig()
+    # Chances of a hit, of the top, of being worth keeping.
+    outcomes: OutcomesConfig = OutcomesConfig()
     # Price bands, elasticities and discounts.
     prices: PricesConfig = PricesConfig()
     # What to carry under a shop's limits.
     assortment: AssortmentConfig = AssortmentConfig()
+    # Where the picks are tried first.
+    pilot: PilotConfig = PilotConfig()
     # The back-test.
     backtest: BacktestConfig = BacktestConfig()
     # The report.

@@ -10,10 +10,12 @@ import polars as pl
 from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.config import DataConfig
 from recdata.runs import Stage, StageContext
+from selection.assortment.stage import assortment_stage
 from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
 from selection.export import write_csv
 from selection.history import TABLE_FILES, tables_of
+from selection.pilot.stage import pilot_stage
 from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
 from selection.select import select
@@ -29,6 +31,8 @@ def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -
         prices_stage(config),
         backtest_stage(config, data),
         select_stage(config, data),
+        assortment_stage(config),
+        pilot_stage(config),
         report_stage(config, data),
     ]
 

@@ -25,7 +25,7 @@ from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, 
 
 CHAIN = (
     "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "evaluate",
-    "evaluation_page", "prices", "select", "backtest", "report", "publish",
+    "evaluation_page", "prices", "backtest", "select", "assortment", "pilot", "report", "publish",
 )  # fmt: skip
 
 

@@ -1,0 +1,171 @@
+"""Owns what an assortment is chosen from: living items, what they are worth, and which are substitutes."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recdata.artefacts import ALL
+from recdata.errors import RunError
+from recdata.sums import group_sums
+from selection.assortment.config import AssortmentConfig
+from selection.config import FeaturesConfig
+
+#: What an assortment is chosen from, one row a candidate, sorted by item_row. value and cost are those of the
+#: horizon, in the currency of the tables.
+CANDIDATES = {
+    "item_row": pl.Int32,
+    "item_id": pl.String,
+    "category": pl.String,
+    "slot_category": pl.String,
+    "price_band": pl.String,
+    "value": pl.Float64,
+    "cost": pl.Float64,
+    "is_new": pl.Boolean,
+    "sells_now": pl.Boolean,  # something in the recent window
+    "loses": pl.Boolean,  # its unit cost is above what it sells for
+}
+
+#: Orders of the shop's own share that an item's share of a channel or region is drawn towards.
+PLACE_PRIOR_ORDERS = 5.0
+
+
+def candidates(
+    selection: pl.DataFrame,
+    items: pl.DataFrame,
+    daily_sales: pl.LazyFrame,
+    as_of: date,
+    *,
+    config: AssortmentConfig,
+    features: FeaturesConfig,
+) -> pl.DataFrame:
+    """Returns `CANDIDATES`: what is not dead, and what must be in or out whatever it sells.
+
+    Value is the expected value (the forecast money where there is none), in the channel and region asked
+    for; as margin it is less what the forecast units cost. Cost is what they cost to buy in.
+
+    Raises:
+        RunError: an item that must be in or out is not among those that can be sold; a channel or region
+            has never sold anything.
+    """
+    _known(selection, config)
+    path = pl.col("category").str.split(" > ").list.head(features.category_depth).list.join(" > ")
+    revenue = pl.coalesce("expected_value", "revenue_at_stake").clip(lower_bound=0.0).fill_nan(0.0)
+    frame = (
+        selection.filter((pl.col("stage") != "dead") | pl.col("item_id").is_in(config.always))
+        .join(items.select("item_row", "unit_cost", listed=pl.col("price")), on="item_row", how="left")
+        .sort("item_row")
+        .with_columns(revenue=revenue, slot_category=path)
+    )
+    share = _place_share(daily_sales, as_of, config, features)
+    frame = frame.join(share, on="item_row", how="left", maintain_order="left").with_columns(
+        revenue=pl.col("revenue") * pl.col("place_share").fill_null(share.get_column("usual").max())
+        if not share.is_empty()
+        else pl.col("revenue")
+    )
+    paid = (
+        pl.when(pl.col("demand") > 0).then(pl.col("revenue_at_stake") / pl.col("demand")).otherwise("listed")
+    )
+    rate = (
+        pl.when(paid > 0)
+        .then(pl.col("unit_cost") / paid)
+        .otherwise(None)
+        .fill_nan(None)
+        .fill_null(config.unknown_cost_share)
+    )
+    brings = pl.col("revenue") * (1 - rate) if config.objective == "margin" else pl.col("revenue")
+    return frame.with_columns(
+        value=brings - config.listing_cost,
+        cost=pl.col("revenue") * rate,
+        is_new=pl.col("stage") == "launch",
+        sells_now=pl.col("recent_sales") > 0,
+        loses=rate > 1,
+    ).select(pl.col(name).cast(dtype) for name, dtype in CANDIDATES.items())
+
+
+def substitutes(
+    frame: pl.DataFrame,
+    similar: tuple[NDArray[np.int32], NDArray[np.float32]],
+    together: NDArray[np.int32],
+    config: AssortmentConfig,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Returns pairs of substitutes, (m, 2) positions in the frame, and what is lost where both are in, (m,).
+
+    Substitutes are bought by the same shoppers (each other's similar items), stand in the same category to
+    its last level, and do not stand out as bought in one basket, which would make them complements. The
+    lesser one of a pair, which comes first, loses `cannibalisation` x similarity of its value. The pairs with
+    most to lose are kept.
+
+    Args:
+        frame: `CANDIDATES`.
+        similar: (n_items, k) rows of similar items, -1 where there is none, and their cosines.
+        together: (n_items, l) rows of items bought together more often than by chance, -1 padded.
+        config: how similar, how many, how much is lost.
+    """
+    rows = frame.get_column("item_row").to_numpy()
+    if config.cannibalisation <= 0 or len(rows) < 2 or similar[0].shape[1] == 0:
+        return np.zeros((0, 2), np.intp), np.zeros(0)
+    place = np.full(similar[0].shape[0], -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    category = frame.get_column("category").rank("dense").cast(pl.Int64).to_numpy()
+    value = frame.get_column("value").to_numpy()
+    near, cosine = similar[0][rows], similar[1][rows].astype(np.float64)
+    other = np.where(near >= 0, place[near], -1)
+    mine = np.broadcast_to(np.arange(len(rows))[:, None], near.shape)
+    kept = (other >= 0) & (cosine >= config.min_similarity) & (category[mine] == category[other])
+    kept &= (value[mine] > 0) & (value[other] > 0)
+    one, two, cosine = mine[kept], other[kept], cosine[kept].clip(0.0, 1.0)
+    low, high = np.minimum(one, two), np.maximum(one, two)
+    key, first = np.unique(low * len(rows) + high, return_index=True)
+    basket_one = np.repeat(np.arange(len(rows)), together.shape[1])
+    basket_two = place[together[rows].ravel()] if together.shape[1] else np.zeros(0, np.int64)
+    seen = (together[rows].ravel() >= 0) & (basket_two >= 0)
+    low, high = np.minimum(basket_one, basket_two)[seen], np.maximum(basket_one, basket_two)[seen]
+    first = first[~np.isin(key, low * len(rows) + high)]
+    one, two, cosine = one[first], two[first], cosine[first]
+    loss = config.cannibalisation * cosine * np.minimum(value[one], value[two])
+    most = np.sort(np.argsort(-loss, kind="stable")[: config.max_pairs])
+    one, two, loss = one[most], two[most], loss[most]
+    # The lesser one first; of two equals, the later one.
+    first_less = (value[one] < value[two]) | ((value[one] == value[two]) & (one > two))
+    pairs = np.stack([np.where(first_less, one, two), np.where(first_less, two, one)], axis=1)
+    return pairs.astype(np.intp), loss
+
+
+def _known(selection: pl.DataFrame, config: AssortmentConfig) -> None:
+    for name in ("always", "never"):
+        asked = getattr(config, name)
+        missing = sorted(set(asked) - set(selection.get_column("item_id")))
+        if missing:
+            raise RunError(
+                f"selection.assortment.{name}: {', '.join(map(repr, missing))} cannot be sold: no such item, "
+                "or it is discontinued; mend the id or take it out"
+            )
+
+
+def _place_share(
+    daily_sales: pl.LazyFrame, as_of: date, config: AssortmentConfig, features: FeaturesConfig
+) -> pl.DataFrame:
+    """Returns item_row, `place_share` and `usual`: how much of an item sells in the channel and region."""
+    asked = {"channel": config.channel, "region": config.region}
+    asked = {name: value for name, value in asked.items() if value != ALL}
+    if not asked:
+        return pl.DataFrame(schema={"item_row": pl.Int32, "place_share": pl.Float64, "usual": pl.Float64})
+    since = as_of - timedelta(days=features.recent_days + features.base_days)
+    here = pl.all_horizontal(pl.col(name) == value for name, value in asked.items())
+    sales = (
+        daily_sales.filter((pl.col("day") >= since) & (pl.col("day") < as_of))
+        .select("item_row", "orders", here=pl.when(here).then("orders").otherwise(0))
+        .collect()
+    )
+    sums = group_sums(sales, ["item_row"], ["orders", "here"])
+    total, inside = (float(sums.get_column(name).to_numpy().sum()) for name in ("orders", "here"))
+    if inside <= 0:
+        told = " and ".join(f"{name} {value!r}" for name, value in asked.items())
+        raise RunError(f"selection.assortment: nothing was sold in {told} since {since}; mend the name")
+    usual = inside / total
+    drawn = (pl.col("here") + PLACE_PRIOR_ORDERS * usual) / (pl.col("orders") + PLACE_PRIOR_ORDERS)
+    return sums.select("item_row", place_share=drawn, usual=pl.lit(usual))

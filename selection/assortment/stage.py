@@ -1,0 +1,53 @@
+"""Owns the stage `assortment`: what to carry, from the night's selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from recdata.artefacts import read_artefact, scan_artefact, write_artefact
+from recdata.runs import Stage, StageContext
+from selection.assortment.candidates import candidates
+from selection.assortment.plan import plan_assortment
+from selection.config import SelectionConfig
+
+FILES = (
+    "selection.parquet",
+    "items.parquet",
+    "daily_sales.parquet",
+    "similar_rows.npy",
+    "similar_scores.npy",
+    "together_rows.npy",
+)
+
+
+def assortment_stage(config: SelectionConfig) -> Stage:
+    """Returns the stage that writes assortment.parquet and assortment.json."""
+
+    def work(ctx: StageContext) -> Mapping[str, object]:
+        frame = candidates(
+            read_artefact(ctx.source("selection.parquet"), "selection"),
+            read_artefact(ctx.source("items.parquet"), "items"),
+            scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
+            ctx.run.as_of,
+            config=config.assortment,
+            features=config.features,
+        )
+        similar = np.load(ctx.source("similar_rows.npy")), np.load(ctx.source("similar_scores.npy"))
+        together = np.load(ctx.source("together_rows.npy"))
+        rows, plan = plan_assortment(frame, similar, together, config.assortment)
+        write_artefact(rows, ctx.target("assortment.parquet"), "assortment")
+        ctx.target("assortment.json").write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
+        told = ("status", "candidates", "chosen", "today", "worth", "worth_today", "worth_greedy", "gap")
+        return {name: getattr(plan, name) for name in told}
+
+    return Stage(
+        name="assortment",
+        version=1,
+        inputs=FILES,
+        outputs=("assortment.parquet", "assortment.json"),
+        work=work,
+        config={"assortment": config.assortment, "features": config.features},
+    )
