@@ -25,6 +25,8 @@ class ActionInputs:
         buyers: distinct buyers in the base window.
         units_recent: float64, units of the recent window.
         trend_z: float64, change of the order rate in standard errors.
+        hit_probability: float64 0..1, NaN where it is not known.
+        keep_probability: likewise, of selling something worth keeping.
     """
 
     stage: NDArray[np.str_]
@@ -33,23 +35,32 @@ class ActionInputs:
     buyers: NDArray[np.int64]
     units_recent: NDArray[np.float64]
     trend_z: NDArray[np.float64]
+    hit_probability: NDArray[np.float64]
+    keep_probability: NDArray[np.float64]
 
 
 def choose_actions(inputs: ActionInputs, config: ActionsConfig) -> NDArray[np.str_]:
     """Returns one of `ACTIONS` for each item, (n_items,); the first rule that holds decides.
 
-    1. dead → drop.
-    2. launch: in the better part of its category, with buyers enough, selling and not falling →
-       launch (roll out); else keep (let it show itself).
-    3. decline: among the best of its category → keep (defend it); among the worst → drop;
-       between → discount.
-    4. among the best of its category with demand enough (growth, mature, seasonal) → push.
-    5. slow: nothing sold in the recent window, a falling rate and among the worst → discount.
-    6. everything else → keep.
+    1. dead, and not likely to sell something worth keeping all the same → drop.
+    2. launch: likely to become a hit, or in the better part of its category with buyers enough, selling and
+       not falling → launch (roll out); else keep (let it show itself).
+    3. likely to become a hit → push.
+    4. decline: among the best of its category → keep (defend it); among the worst, and not likely to sell
+       something worth keeping → drop; between → discount.
+    5. hardly a chance to sell something worth keeping, and no season ahead → drop.
+    6. among the best of its category with demand enough (growth, mature, seasonal) → push.
+    7. slow: nothing sold in the recent window, a falling rate and among the worst → discount.
+    8. everything else → keep.
+
+    A probability that is not known neither saves nor condemns.
     """
     best = inputs.quantile >= config.push_quantile
     declining = inputs.stage == "decline"
     launching = inputs.stage == "launch"
+    rising = np.nan_to_num(inputs.hit_probability, nan=0.0) >= config.push_hit_probability
+    worth_keeping = np.nan_to_num(inputs.keep_probability, nan=0.0) >= config.save_keep_probability
+    hopeless = np.nan_to_num(inputs.keep_probability, nan=1.0) <= config.drop_keep_probability
     proven = (
         (inputs.quantile >= config.launch_quantile)
         & (inputs.buyers >= config.launch_min_buyers)
@@ -58,12 +69,14 @@ def choose_actions(inputs: ActionInputs, config: ActionsConfig) -> NDArray[np.st
     )
     slow = (inputs.units_recent <= 0) & (inputs.trend_z < 0) & (inputs.quantile <= config.slow_quantile)
     rules = [
-        (inputs.stage == "dead", "drop"),
-        (launching & proven, "launch"),
+        ((inputs.stage == "dead") & ~worth_keeping, "drop"),
+        (launching & (proven | (rising & (inputs.units_recent > 0))), "launch"),
         (launching, "keep"),
+        (rising & (inputs.units_recent > 0), "push"),
         (declining & best, "keep"),
-        (declining & (inputs.quantile < config.drop_quantile), "drop"),
+        (declining & (inputs.quantile < config.drop_quantile) & ~worth_keeping, "drop"),
         (declining, "discount"),
+        (hopeless & (inputs.stage != "seasonal"), "drop"),
         (best & (inputs.demand >= config.push_min_units), "push"),
         (slow & (inputs.stage != "seasonal"), "discount"),
     ]

@@ -29,6 +29,7 @@ from selection.windows import (
 FEATURES = {
     "item_row": pl.Int32,
     "item_id": pl.String,
+    "title": pl.String,
     "category": pl.String,
     "group": pl.String,  # the category at the depth inside which items are compared
     "price": pl.Float64,
@@ -120,6 +121,7 @@ def build_features(
     frame = known.items.select(
         "item_row",
         "item_id",
+        pl.coalesce("title", "item_id").alias("title"),
         "category",
         pl.col("category").fill_null("").str.split(" > ").list.head(depth).list.join(" > ").alias("group"),
         pl.col("price").alias("listed_price"),

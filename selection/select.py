@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -9,11 +10,15 @@ import numpy as np
 import polars as pl
 
 from selection.actions import ActionInputs, choose_actions
-from selection.config import FeaturesConfig, SelectionConfig
+from selection.changes import Change, changes
+from selection.config import ActionsConfig, FeaturesConfig, SelectionConfig
 from selection.features import OPINIONS, build_features
 from selection.history import Tables, horizon_days
-from selection.reasons import Facts, Windows, explain
+from selection.reasons import Facts, Reason, Windows, explain
 from selection.score import Floats, Signals, best_first, components, quantile_in_group, weighted_score
+
+#: The artefact's columns of sentences.
+TEXTS = tuple(f"{kind}_{language}" for kind in ("reasons", "against", "changes") for language in ("zh", "en"))
 
 
 def signals_of(features: pl.DataFrame, config: FeaturesConfig) -> Signals:
@@ -73,6 +78,8 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
             buyers=features.get_column("buyers").cast(pl.Int64).to_numpy(),
             units_recent=features.get_column("units_recent").to_numpy(),
             trend_z=features.get_column("trend_z").to_numpy(),
+            hit_probability=_known(features, "hit_probability"),
+            keep_probability=_known(features, "keep_probability"),
         ),
         config.actions,
     )
@@ -91,7 +98,18 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
             pl.when("alive").then(pl.col("alive").sum().over("group")).otherwise(0).alias("place_of"),
         )
     )
-    zh, en = _reasons(frame, config.features, currency, horizon)
+    names = features.select(pl.col("item_row").alias("overlap_with"), pl.col("title").alias("overlap_name"))
+    frame = frame.join(names, on="overlap_with", how="left", maintain_order="left")
+    windows = Windows(
+        recent=config.features.recent_days,
+        base=config.features.base_days,
+        repurchase=config.features.repurchase_days,
+        horizon=horizon,
+        keep=config.outcomes.keep_days,
+        dead=config.lifecycle.dead_days,
+        hit_ratio=config.outcomes.hit_ratio,
+    )
+    texts = _texts(frame, windows, config.actions, currency)
     as_json = [
         msgspec.json.encode({name: round(value, 4) for name, value in zip(parts, row, strict=True)}).decode()
         for row in frame.select(f"part_{name}" for name in parts).iter_rows()
@@ -114,21 +132,28 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         "order_value",
         "price_band",
         pl.Series("components", as_json, dtype=pl.String),
-        pl.Series("reasons_zh", zh, dtype=pl.String),
-        pl.Series("reasons_en", en, dtype=pl.String),
-        *(pl.lit("[]").alias(name) for name in ("against_zh", "against_en", "changes_zh", "changes_en")),
+        *texts,
         *OPINIONS,
         pl.col("look_alikes").fill_null("[]"),
     )
 
 
-def _reasons(
-    frame: pl.DataFrame, config: FeaturesConfig, currency: str, horizon: int
-) -> tuple[list[str], list[str]]:
-    windows = Windows(config.recent_days, config.base_days, config.repurchase_days, horizon)
-    zh, en = [], []
+def _texts(frame: pl.DataFrame, windows: Windows, actions: ActionsConfig, currency: str) -> list[pl.Series]:
+    """Returns the columns of sentences: for the action, against it, and what would change it."""
+    columns: dict[str, list[str]] = {name: [] for name in TEXTS}
     for row in frame.select(Facts._fields).iter_rows():
-        reasons = explain(Facts(*row), windows, currency)
-        zh.append(msgspec.json.encode([reason.zh for reason in reasons]).decode())
-        en.append(msgspec.json.encode([reason.en for reason in reasons]).decode())
-    return zh, en
+        facts = Facts(*row)
+        reasons = explain(facts, windows, currency)
+        told: dict[str, Sequence[Reason | Change]] = {
+            "reasons": reasons.supporting,
+            "against": reasons.against,
+            "changes": changes(facts, windows, actions),
+        }
+        for kind, sentences in told.items():
+            columns[f"{kind}_zh"].append(msgspec.json.encode([said.zh for said in sentences]).decode())
+            columns[f"{kind}_en"].append(msgspec.json.encode([said.en for said in sentences]).decode())
+    return [pl.Series(name, values, dtype=pl.String) for name, values in columns.items()]
+
+
+def _known(features: pl.DataFrame, name: str) -> Floats:
+    return features.get_column(name).fill_null(float("nan")).to_numpy()

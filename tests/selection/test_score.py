@@ -153,6 +153,10 @@ def test_the_place_in_a_group_counts_the_living_only():
     ],
 )
 def test_the_action_follows_the_rules(stage, quantile, demand, buyers, units, z, action):
+    assert action_of(stage, quantile, demand, buyers, units, z) == action
+
+
+def action_of(stage, quantile=0.5, demand=9.0, buyers=9, units=5.0, z=0.0, *, hit=np.nan, keep=np.nan):
     inputs = ActionInputs(
         stage=np.array([stage]),
         quantile=np.array([quantile]),
@@ -160,5 +164,27 @@ def test_the_action_follows_the_rules(stage, quantile, demand, buyers, units, z,
         buyers=np.array([buyers]),
         units_recent=np.array([units]),
         trend_z=np.array([z]),
+        hit_probability=np.array([hit]),
+        keep_probability=np.array([keep]),
     )
-    assert choose_actions(inputs, ActionsConfig()).tolist() == [action]
+    return choose_actions(inputs, ActionsConfig()).item()
+
+
+def test_a_likely_hit_is_pushed_or_rolled_out_if_it_sells():
+    assert action_of("mature", hit=0.6) == "push"
+    assert action_of("mature", hit=0.4) == "keep"
+    assert action_of("mature", hit=0.6, units=0.0) == "keep"
+    assert action_of("launch", quantile=0.1, buyers=1, hit=0.6) == "launch"
+
+
+def test_what_is_likely_to_be_worth_keeping_is_not_dropped():
+    assert action_of("dead", units=0.0, keep=0.6) == "keep"
+    assert action_of("dead", units=0.0, keep=0.4) == "drop"
+    assert action_of("decline", quantile=0.1, z=-2.0, keep=0.6) == "discount"
+
+
+def test_what_has_hardly_a_chance_is_dropped_before_it_is_dead():
+    assert action_of("mature", keep=0.01) == "drop"
+    assert action_of("mature", keep=0.1) == "keep"
+    assert action_of("seasonal", keep=0.01) == "keep"
+    assert action_of("launch", keep=0.01) == "launch"

@@ -3,14 +3,16 @@
 import json
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 from recdata.artefacts import SELECTION
 from selection.actions import ACTIONS, STAGES
-from selection.config import SelectionConfig
+from selection.changes import best_place, changes
+from selection.config import ActionsConfig, SelectionConfig
 from selection.features import OPINIONS
 from selection.reasons import Facts, Windows, explain
-from selection.score import COMPONENTS
+from selection.score import COMPONENTS, quantile_in_group
 from selection.select import select
 from selection.words import count, money, signed_percent
 
@@ -45,7 +47,7 @@ STEADY = Facts(
 
 
 def sentences(**changes):
-    reasons = explain(STEADY._replace(**changes), WINDOWS, "CNY")
+    reasons = explain(STEADY._replace(**changes), WINDOWS, "CNY").supporting
     assert [reason.strength for reason in reasons] == sorted((r.strength for r in reasons), reverse=True)
     return [reason.zh for reason in reasons], [reason.en for reason in reasons]
 
@@ -65,6 +67,112 @@ def test_what_decided_the_action_comes_first():
     assert "-40%" in en[0]
     assert "23" in sentences(action="launch", stage="launch", age_days=23)[0][0]
     assert "3.1 倍" in sentences(stage="seasonal", season_ratio=3.1)[0][0]
+
+
+def against(**changes):
+    return [reason.en for reason in explain(STEADY._replace(**changes), WINDOWS, "CNY").against]
+
+
+def test_what_speaks_against_the_action_is_said_too():
+    falling = {"trend": -0.4, "trend_z": -3.0}
+    assert "-40%" in against(action="push", **falling)[0]
+    assert against(action="discount", **falling) == [
+        "Score ranks 9 of 90 live items in its category",
+        "40 distinct buyers in the last 84 days",
+    ]
+    assert against(action="drop", keep_probability=0.9)[0] == (
+        "90% chance that it sells something worth keeping in the next 84 days"
+    )
+    assert against(action="push", margin=-0.1)[0] == "Sold below cost: margin -10%"
+    crowded = {"overlap": 0.4, "overlap_name": "Rival"}
+    assert against(action="keep", **crowded) == [
+        "40% of its buyers also buy “Rival”, which sells better in its category"
+    ]
+
+
+def test_no_more_than_three_speak_against_and_none_on_both_sides():
+    facts = STEADY._replace(
+        action="push",
+        trend=-0.4,
+        trend_z=-3.0,
+        margin=-0.1,
+        satisfaction=0.2,
+        promotion_share=0.9,
+        overlap=0.9,
+    )
+    reasons = explain(facts._replace(overlap_name="Rival"), WINDOWS, "CNY")
+    assert len(reasons.against) == 3
+    assert not set(reasons.supporting) & set(reasons.against)
+    assert all(reason.zh and reason.en for reason in reasons.against)
+
+
+@pytest.mark.parametrize(
+    ("known", "sentence"),
+    [
+        ({"hit_probability": 0.4}, "40% chance of a hit: 4 times its category's mean sales in 28 days"),
+        ({"top_probability": 0.8}, "80% chance of being among the best of its category by revenue"),
+        ({"satisfaction": 0.93}, "Rated 9.3 of 10 on average"),
+        ({"margin": 0.65}, "Margin 65% of its price"),
+        ({"tier_share": 0.6, "tier_usual": 0.3}, "60% of its buyers are high-value customers (shop: 30%)"),
+        (
+            {"early_buyers": 0.8},
+            "Its first buyers' record is 80% (50% is usual: how the new items they bought early fared)",
+        ),
+    ],
+)
+def test_what_other_stages_know_is_said(known, sentence):
+    assert sentence in sentences(action="push", place=1, **known)[1]
+
+
+def test_a_discount_names_its_elasticity_or_that_it_is_not_identifiable():
+    known = {"elasticity": -1.8, "elasticity_low": -2.4, "elasticity_high": -1.2}
+    declining = {"action": "discount", "stage": "decline", "discount": 0.15}
+    assert (
+        "Suggested discount 15%: price elasticity -1.8 (90% interval -2.4…-1.2)"
+        in sentences(**declining, **known)[1]
+    )
+    assert "Suggested discount 15%; its price elasticity is not identifiable" in sentences(**declining)[1]
+
+
+def what_would_change(**facts):
+    return [change.en for change in changes(STEADY._replace(**facts), WINDOWS, ActionsConfig())]
+
+
+def test_a_kept_item_is_told_the_way_to_a_push():
+    assert what_would_change(place=40)[0] == "Would be pushed if it reached place 10 (now 40)"
+    assert what_would_change(place=40, demand=3.0)[0] == (
+        "Would be pushed if it reached place 10 (now 40) and were forecast to sell 5 units (now 3)"
+    )
+    assert what_would_change(place=5, demand=3.0)[0] == (
+        "Would be pushed if it were forecast to sell 5 units (now 3)"
+    )
+
+
+def test_the_place_named_is_the_last_that_the_rule_lets_through():
+    for size in (1, 5, 10, 33, 90):
+        last = best_place(size, 0.9)
+        quantile = quantile_in_group(np.arange(float(size)), np.zeros(size, np.int64), np.ones(size, bool))[
+            ::-1
+        ]
+        assert (quantile[:last] >= 0.9).all()
+        assert not (quantile[last:] >= 0.9).any()
+
+
+def test_a_waiting_launch_is_told_what_is_missing():
+    waiting = {"stage": "launch", "buyers": 1, "units_recent": 0.0, "place": 80}
+    assert what_would_change(**waiting) == [
+        "Would be rolled out if it had 3 buyers (now 1) and sold in the last 28 days "
+        "and were in the best 50% of its category"
+    ]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_counterfactuals_come_in_both_languages_and_three_at_most(action, stage):
+    for known in ({}, {"hit_probability": 0.1, "keep_probability": 0.01}):
+        found = changes(STEADY._replace(action=action, stage=stage, **known), WINDOWS, ActionsConfig())
+        assert len(found) <= 3
+        assert all(change.zh and change.en for change in found)
 
 
 def test_a_missing_forecast_is_owned_up_to():
