@@ -17,6 +17,7 @@ from recdata.errors import (
     LiveStoreFullError,
     LiveStoreReadOnlyError,
     RecsvcError,
+    ReviewExistsError,
     RuleExistsError,
     RuleNotFoundError,
 )
@@ -118,6 +119,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (PreconditionError, grpc.StatusCode.FAILED_PRECONDITION),
     (LiveStoreFullError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (RuleExistsError, grpc.StatusCode.ALREADY_EXISTS),
+    (ReviewExistsError, grpc.StatusCode.ALREADY_EXISTS),
     (RuleNotFoundError, grpc.StatusCode.NOT_FOUND),
     (LiveStoreError, grpc.StatusCode.FAILED_PRECONDITION),
     (StoppedError, grpc.StatusCode.UNAVAILABLE),
@@ -126,7 +128,13 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 
 
 #: What a call may end in without anything being wrong with the server; no line of its log tells it.
-EXPECTED: tuple[type[Exception], ...] = (RequestError, StoppedError, RuleExistsError, RuleNotFoundError)
+EXPECTED: tuple[type[Exception], ...] = (
+    RequestError,
+    StoppedError,
+    RuleExistsError,
+    RuleNotFoundError,
+    ReviewExistsError,
+)
 
 
 #: The machine-readable reason of an error that is no RequestError; its words are told to the caller.
@@ -135,6 +143,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (LiveStoreFullError, "LIVE_STORE_FULL"),
     (LiveStoreReadOnlyError, "LIVE_STORE_READ_ONLY"),
     (RuleExistsError, "RULE_EXISTS"),
+    (ReviewExistsError, "REVIEW_EXISTS"),
     (RuleNotFoundError, "RULE_NOT_FOUND"),
     (LiveStoreError, "LIVE_STORE_UNAVAILABLE"),
 )

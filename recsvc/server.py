@@ -29,7 +29,8 @@ from recsvc.pages import recommend_page
 from recsvc.ports import address_text, cannot_listen, check_port
 from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.recording import record_events
-from recsvc.selecting import get_forecast, list_candidates
+from recsvc.reviewing import review_candidate
+from recsvc.selecting import get_candidate, get_forecast, list_candidates, rescore_candidates
 from recsvc.serving import Generation, Serving
 from recsvc.side import SideServices
 from recsvc.snapshots import activate_snapshot, list_snapshots
@@ -55,7 +56,13 @@ from recsvc.v1.recommendation_service_pb2 import (
     RecommendPageRequest,
     RecommendRequest,
 )
-from recsvc.v1.selection_service_pb2 import GetForecastRequest, ListCandidatesRequest
+from recsvc.v1.selection_service_pb2 import (
+    GetCandidateRequest,
+    GetForecastRequest,
+    ListCandidatesRequest,
+    RescoreCandidatesRequest,
+    ReviewCandidateRequest,
+)
 from recsvc.v1.snapshot_service_pb2 import (
     ActivateSnapshotRequest,
     GetServingStateRequest,
@@ -92,6 +99,7 @@ WRITES = frozenset(
         "recsvc.v1.CatalogService/UpdateRule",
         "recsvc.v1.CatalogService/DeleteRule",
         "recsvc.v1.CustomerService/EraseCustomer",
+        "recsvc.v1.SelectionService/ReviewCandidate",
         "recsvc.v1.SnapshotService/ActivateSnapshot",
     )
 )
@@ -121,7 +129,10 @@ def methods(serving: Serving) -> dict[str, dict[str, tuple[type[Message], Method
         "recsvc.v1.BestsellerService": {"ListBestsellers": (ListBestsellersRequest, list_bestsellers)},
         "recsvc.v1.SelectionService": {
             "ListCandidates": (ListCandidatesRequest, list_candidates),
+            "GetCandidate": (GetCandidateRequest, get_candidate),
             "GetForecast": (GetForecastRequest, get_forecast),
+            "RescoreCandidates": (RescoreCandidatesRequest, rescore_candidates),
+            "ReviewCandidate": (ReviewCandidateRequest, review_candidate),
         },
         "recsvc.v1.EventService": {"RecordEvents": (RecordEventsRequest, record_events)},
         "recsvc.v1.CatalogService": {

@@ -8,7 +8,7 @@ from recsvc.calling.day import erase, item, price, record, stock
 from recsvc.calling.lists import bestsellers, page, rank, recommend, similar, together
 from recsvc.calling.operating import activate, snapshots, state
 from recsvc.calling.rules import rules
-from recsvc.calling.selection import candidates, forecast
+from recsvc.calling.selection import candidate, candidates, forecast, rescore, review
 
 __all__ = ["call"]
 
@@ -19,7 +19,8 @@ def call() -> None:
 
 
 for verb in (
-    *(recommend, similar, together, rank, page, bestsellers, candidates, forecast),
+    *(recommend, similar, together, rank, page, bestsellers),
+    *(candidates, candidate, rescore, review, forecast),
     *(record, item, stock, price, rules, erase, state, snapshots, activate),
 ):
     call.add_command(verb)

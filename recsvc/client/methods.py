@@ -37,10 +37,16 @@ from recsvc.v1.recommendation_service_pb2 import (
     RecommendResponse,
 )
 from recsvc.v1.selection_service_pb2 import (
+    GetCandidateRequest,
+    GetCandidateResponse,
     GetForecastRequest,
     GetForecastResponse,
     ListCandidatesRequest,
     ListCandidatesResponse,
+    RescoreCandidatesRequest,
+    RescoreCandidatesResponse,
+    ReviewCandidateRequest,
+    ReviewCandidateResponse,
 )
 from recsvc.v1.snapshot_service_pb2 import (
     ActivateSnapshotRequest,
@@ -79,7 +85,10 @@ class Methods:
     list_rules = Method("CatalogService", ListRulesRequest, ListRulesResponse)
     erase_customer = Method("CustomerService", EraseCustomerRequest, EraseCustomerResponse)
     list_candidates = Method("SelectionService", ListCandidatesRequest, ListCandidatesResponse)
+    get_candidate = Method("SelectionService", GetCandidateRequest, GetCandidateResponse)
     get_forecast = Method("SelectionService", GetForecastRequest, GetForecastResponse)
+    rescore_candidates = Method("SelectionService", RescoreCandidatesRequest, RescoreCandidatesResponse)
+    review_candidate = Method("SelectionService", ReviewCandidateRequest, ReviewCandidateResponse)
     list_snapshots = Method("SnapshotService", ListSnapshotsRequest, ListSnapshotsResponse)
     activate_snapshot = Method(
         "SnapshotService", ActivateSnapshotRequest, ActivateSnapshotResponse, again=False

@@ -15,13 +15,21 @@ from recsvc.showing.day import (
 from recsvc.showing.lists import show_bestsellers, show_page, show_rank, show_ranked, show_together
 from recsvc.showing.operating import show_activated, show_snapshots, show_state
 from recsvc.showing.parts import show_json
-from recsvc.showing.selection import show_candidates, show_forecast, sparkline
+from recsvc.showing.selection import (
+    show_candidate,
+    show_candidates,
+    show_forecast,
+    show_rescored,
+    show_review,
+    sparkline,
+)
 
 __all__ = [
     "action_text",
     "scope_text",
     "show_activated",
     "show_bestsellers",
+    "show_candidate",
     "show_candidates",
     "show_erasure",
     "show_forecast",
@@ -31,6 +39,8 @@ __all__ = [
     "show_rank",
     "show_ranked",
     "show_recorded",
+    "show_rescored",
+    "show_review",
     "show_rules",
     "show_snapshots",
     "show_state",

@@ -35,6 +35,10 @@ NUMBERS = {
     "removed",
     "left",
     "MB",
+    "was",
+    "before",
+    "value",
+    "alike",
 }
 TEXTS = {
     "item",
@@ -49,6 +53,9 @@ TEXTS = {
     "what becomes of them",
     "snapshot",
     "state",
+    "title and item",
+    "who",
+    "why",
 }
 
 

@@ -22,42 +22,71 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 from recsvc.v1 import common_pb2 as recsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!recsvc/v1/selection_service.proto\x12\trecsvc.v1\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x16recsvc/v1/common.proto\"y\n\x0f\x43\x61ndidateFilter\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\x12(\n\x05stage\x18\x03 \x01(\x0e\x32\x19.recsvc.v1.LifecycleStage\"\x91\x01\n\x15ListCandidatesRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.recsvc.v1.CandidateFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x08language\x18\x04 \x01(\x0e\x32\x13.recsvc.v1.Language\"\x91\x01\n\x16ListCandidatesResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.recsvc.v1.Candidate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\x12\x12\n\ntotal_size\x18\x04 \x01(\x05\"\xbe\x03\n\tCandidate\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x1d\n\x04item\x18\x02 \x01(\x0b\x32\x0f.recsvc.v1.Item\x12*\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\x12(\n\x05stage\x18\x04 \x01(\x0e\x32\x19.recsvc.v1.LifecycleStage\x12\r\n\x05score\x18\x05 \x01(\x01\x12\r\n\x05trend\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65mand\x18\x07 \x01(\x01\x12\x12\n\ndemand_q10\x18\x08 \x01(\x01\x12\x12\n\ndemand_q90\x18\t \x01(\x01\x12\x14\n\x0crecent_sales\x18\n \x01(\x01\x12,\n\x10revenue_at_stake\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x17\n\x0frepurchase_rate\x18\x0c \x01(\x01\x12\'\n\x0border_value\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_band\x18\x0e \x01(\t\x12-\n\ncomponents\x18\x0f \x03(\x0b\x32\x19.recsvc.v1.ScoreComponent\x12\x0f\n\x07reasons\x18\x10 \x03(\t\"-\n\x0eScoreComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"X\n\x12GetForecastRequest\x12\'\n\x05level\x18\x01 \x01(\x0e\x32\x18.recsvc.v1.ForecastLevel\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\"a\n\x13GetForecastResponse\x12%\n\x08\x66orecast\x18\x01 \x01(\x0b\x32\x13.recsvc.v1.Forecast\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"v\n\x08\x46orecast\x12\'\n\x05level\x18\x01 \x01(\x0e\x32\x18.recsvc.v1.ForecastLevel\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12$\n\x04\x64\x61ys\x18\x04 \x03(\x0b\x32\x16.recsvc.v1.ForecastDay\"U\n\x0b\x46orecastDay\x12\x1e\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\x0c\n\x04mean\x18\x02 \x01(\x02\x12\x0b\n\x03q10\x18\x03 \x01(\x02\x12\x0b\n\x03q90\x18\x04 \x01(\x02*\xc0\x01\n\x0fSelectionAction\x12 \n\x1cSELECTION_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_ACTION_LAUNCH\x10\x01\x12\x19\n\x15SELECTION_ACTION_PUSH\x10\x02\x12\x19\n\x15SELECTION_ACTION_KEEP\x10\x03\x12\x1d\n\x19SELECTION_ACTION_DISCOUNT\x10\x04\x12\x19\n\x15SELECTION_ACTION_DROP\x10\x05*\xda\x01\n\x0eLifecycleStage\x12\x1f\n\x1bLIFECYCLE_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n\x16LIFECYCLE_STAGE_LAUNCH\x10\x01\x12\x1a\n\x16LIFECYCLE_STAGE_GROWTH\x10\x02\x12\x1a\n\x16LIFECYCLE_STAGE_MATURE\x10\x03\x12\x1b\n\x17LIFECYCLE_STAGE_DECLINE\x10\x04\x12\x18\n\x14LIFECYCLE_STAGE_DEAD\x10\x05\x12\x1c\n\x18LIFECYCLE_STAGE_SEASONAL\x10\x06*\xb6\x01\n\rForecastLevel\x12\x1e\n\x1a\x46ORECAST_LEVEL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ORECAST_LEVEL_TOTAL\x10\x01\x12\x1a\n\x16\x46ORECAST_LEVEL_CHANNEL\x10\x02\x12\x19\n\x15\x46ORECAST_LEVEL_REGION\x10\x03\x12\x1b\n\x17\x46ORECAST_LEVEL_CATEGORY\x10\x04\x12\x17\n\x13\x46ORECAST_LEVEL_ITEM\x10\x05\x32\xb7\x01\n\x10SelectionService\x12U\n\x0eListCandidates\x12 .recsvc.v1.ListCandidatesRequest\x1a!.recsvc.v1.ListCandidatesResponse\x12L\n\x0bGetForecast\x12\x1d.recsvc.v1.GetForecastRequest\x1a\x1e.recsvc.v1.GetForecastResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!recsvc/v1/selection_service.proto\x12\trecsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x17google/type/money.proto\x1a\x16recsvc/v1/common.proto\"\xd8\x01\n\x0f\x43\x61ndidateFilter\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\x12(\n\x05stage\x18\x03 \x01(\x0e\x32\x19.recsvc.v1.LifecycleStage\x12\x17\n\x0fsold_in_channel\x18\x04 \x01(\t\x12\x16\n\x0esold_in_region\x18\x05 \x01(\t\x12,\n\x0creview_state\x18\x06 \x01(\x0e\x32\x16.recsvc.v1.ReviewState\"\xa3\x01\n\x15ListCandidatesRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.recsvc.v1.CandidateFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12%\n\x08language\x18\x04 \x01(\x0e\x32\x13.recsvc.v1.Language\x12\x10\n\x08order_by\x18\x05 \x01(\t\"\x91\x01\n\x16ListCandidatesResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.recsvc.v1.Candidate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\x12\x12\n\ntotal_size\x18\x04 \x01(\x05\"\x9a\x08\n\tCandidate\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\x1d\n\x04item\x18\x02 \x01(\x0b\x32\x0f.recsvc.v1.Item\x12*\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\x12(\n\x05stage\x18\x04 \x01(\x0e\x32\x19.recsvc.v1.LifecycleStage\x12\r\n\x05score\x18\x05 \x01(\x01\x12\r\n\x05trend\x18\x06 \x01(\x01\x12\x0e\n\x06\x64\x65mand\x18\x07 \x01(\x01\x12\x12\n\ndemand_q10\x18\x08 \x01(\x01\x12\x12\n\ndemand_q90\x18\t \x01(\x01\x12\x14\n\x0crecent_sales\x18\n \x01(\x01\x12,\n\x10revenue_at_stake\x18\x0b \x01(\x0b\x32\x12.google.type.Money\x12\x17\n\x0frepurchase_rate\x18\x0c \x01(\x01\x12\'\n\x0border_value\x18\r \x01(\x0b\x32\x12.google.type.Money\x12\x12\n\nprice_band\x18\x0e \x01(\t\x12-\n\ncomponents\x18\x0f \x03(\x0b\x32\x19.recsvc.v1.ScoreComponent\x12\x0f\n\x07reasons\x18\x10 \x03(\t\x12\x0f\n\x07\x61gainst\x18\x11 \x03(\t\x12\x0f\n\x07\x63hanges\x18\x12 \x03(\t\x12\x1c\n\x0fhit_probability\x18\x13 \x01(\x01H\x00\x88\x01\x01\x12\'\n\x0chit_alarm_on\x18\x14 \x01(\x0b\x32\x11.google.type.Date\x12\x1c\n\x0ftop_probability\x18\x15 \x01(\x01H\x01\x88\x01\x01\x12\x1d\n\x10keep_probability\x18\x16 \x01(\x01H\x02\x88\x01\x01\x12*\n\x0e\x65xpected_value\x18\x17 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x12\x65xpected_value_q10\x18\x18 \x01(\x0b\x32\x12.google.type.Money\x12.\n\x12\x65xpected_value_q90\x18\x19 \x01(\x0b\x32\x12.google.type.Money\x12\x18\n\x0bprice_place\x18\x1a \x01(\x01H\x03\x88\x01\x01\x12)\n\nelasticity\x18\x1b \x01(\x0b\x32\x15.recsvc.v1.Elasticity\x12\x15\n\x08\x64iscount\x18\x1c \x01(\x01H\x04\x88\x01\x01\x12)\n\x0blook_alikes\x18\x1d \x03(\x0b\x32\x14.recsvc.v1.LookAlike\x12\x13\n\x06\x63hosen\x18\x1e \x01(\x08H\x05\x88\x01\x01\x12\'\n\x06review\x18\x1f \x01(\x0b\x32\x17.recsvc.v1.ReviewStatusB\x12\n\x10_hit_probabilityB\x12\n\x10_top_probabilityB\x13\n\x11_keep_probabilityB\x0e\n\x0c_price_placeB\x0b\n\t_discountB\t\n\x07_chosen\"Q\n\nElasticity\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x10\n\x03low\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04high\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x06\n\x04_lowB\x07\n\x05_high\"?\n\tLookAlike\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\"-\n\x0eScoreComponent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"X\n\x12GetForecastRequest\x12\'\n\x05level\x18\x01 \x01(\x0e\x32\x18.recsvc.v1.ForecastLevel\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x03 \x01(\x05\"a\n\x13GetForecastResponse\x12%\n\x08\x66orecast\x18\x01 \x01(\x0b\x32\x13.recsvc.v1.Forecast\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"v\n\x08\x46orecast\x12\'\n\x05level\x18\x01 \x01(\x0e\x32\x18.recsvc.v1.ForecastLevel\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12$\n\x04\x64\x61ys\x18\x04 \x03(\x0b\x32\x16.recsvc.v1.ForecastDay\"U\n\x0b\x46orecastDay\x12\x1e\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x11.google.type.Date\x12\x0c\n\x04mean\x18\x02 \x01(\x02\x12\x0b\n\x03q10\x18\x03 \x01(\x02\x12\x0b\n\x03q90\x18\x04 \x01(\x02\"M\n\x13GetCandidateRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12%\n\x08language\x18\x02 \x01(\x0e\x32\x13.recsvc.v1.Language\"\xaf\x01\n\x14GetCandidateResponse\x12\'\n\tcandidate\x18\x01 \x01(\x0b\x32\x14.recsvc.v1.Candidate\x12%\n\x08\x66orecast\x18\x02 \x01(\x0b\x32\x13.recsvc.v1.Forecast\x12\"\n\x07reviews\x18\x03 \x03(\x0b\x32\x11.recsvc.v1.Review\x12#\n\x04info\x18\x04 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\xc1\x01\n\x18RescoreCandidatesRequest\x12+\n\x07weights\x18\x01 \x03(\x0b\x32\x1a.recsvc.v1.ComponentWeight\x12*\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1a.recsvc.v1.CandidateFilter\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12%\n\x08language\x18\x05 \x01(\x0e\x32\x13.recsvc.v1.Language\"/\n\x0f\x43omponentWeight\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"\x9c\x01\n\x19RescoreCandidatesResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.recsvc.v1.RescoredCandidate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\x12\x12\n\ntotal_size\x18\x04 \x01(\x05\"Y\n\x11RescoredCandidate\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\x12\'\n\tcandidate\x18\x03 \x01(\x0b\x32\x14.recsvc.v1.Candidate\"\xdf\x01\n\x16ReviewCandidateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x19.recsvc.v1.ReviewDecision\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08reviewer\x18\x05 \x01(\t\x12\'\n\x0csnooze_until\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x06\x61\x63tion\x18\x07 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\"\x8a\x01\n\x17ReviewCandidateResponse\x12!\n\x06review\x18\x01 \x01(\x0b\x32\x11.recsvc.v1.Review\x12\'\n\x06status\x18\x02 \x01(\x0b\x32\x17.recsvc.v1.ReviewStatus\x12#\n\x04info\x18\x03 \x01(\x0b\x32\x15.recsvc.v1.AnswerInfo\"\xa0\x01\n\x0cReviewStatus\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.recsvc.v1.ReviewState\x12\'\n\x0csnooze_until\x18\x02 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction\x12\x14\n\x0creview_count\x18\x04 \x01(\x05\"\x94\x02\n\x06Review\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x19.recsvc.v1.ReviewDecision\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x10\n\x08reviewer\x18\x05 \x01(\t\x12\'\n\x0csnooze_until\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12/\n\x0breview_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bsnapshot_id\x18\x08 \x01(\t\x12*\n\x06\x61\x63tion\x18\t \x01(\x0e\x32\x1a.recsvc.v1.SelectionAction*\xc0\x01\n\x0fSelectionAction\x12 \n\x1cSELECTION_ACTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17SELECTION_ACTION_LAUNCH\x10\x01\x12\x19\n\x15SELECTION_ACTION_PUSH\x10\x02\x12\x19\n\x15SELECTION_ACTION_KEEP\x10\x03\x12\x1d\n\x19SELECTION_ACTION_DISCOUNT\x10\x04\x12\x19\n\x15SELECTION_ACTION_DROP\x10\x05*\xda\x01\n\x0eLifecycleStage\x12\x1f\n\x1bLIFECYCLE_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n\x16LIFECYCLE_STAGE_LAUNCH\x10\x01\x12\x1a\n\x16LIFECYCLE_STAGE_GROWTH\x10\x02\x12\x1a\n\x16LIFECYCLE_STAGE_MATURE\x10\x03\x12\x1b\n\x17LIFECYCLE_STAGE_DECLINE\x10\x04\x12\x18\n\x14LIFECYCLE_STAGE_DEAD\x10\x05\x12\x1c\n\x18LIFECYCLE_STAGE_SEASONAL\x10\x06*\xb6\x01\n\rForecastLevel\x12\x1e\n\x1a\x46ORECAST_LEVEL_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46ORECAST_LEVEL_TOTAL\x10\x01\x12\x1a\n\x16\x46ORECAST_LEVEL_CHANNEL\x10\x02\x12\x19\n\x15\x46ORECAST_LEVEL_REGION\x10\x03\x12\x1b\n\x17\x46ORECAST_LEVEL_CATEGORY\x10\x04\x12\x17\n\x13\x46ORECAST_LEVEL_ITEM\x10\x05*\xbc\x01\n\x0eReviewDecision\x12\x1f\n\x1bREVIEW_DECISION_UNSPECIFIED\x10\x00\x12\x1b\n\x17REVIEW_DECISION_APPROVE\x10\x01\x12\x1a\n\x16REVIEW_DECISION_REJECT\x10\x02\x12\x1a\n\x16REVIEW_DECISION_SNOOZE\x10\x03\x12\x18\n\x14REVIEW_DECISION_NOTE\x10\x04\x12\x1a\n\x16REVIEW_DECISION_REOPEN\x10\x05*\x95\x01\n\x0bReviewState\x12\x1c\n\x18REVIEW_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14REVIEW_STATE_PENDING\x10\x01\x12\x19\n\x15REVIEW_STATE_APPROVED\x10\x02\x12\x19\n\x15REVIEW_STATE_REJECTED\x10\x03\x12\x18\n\x14REVIEW_STATE_SNOOZED\x10\x04\x32\xc2\x03\n\x10SelectionService\x12U\n\x0eListCandidates\x12 .recsvc.v1.ListCandidatesRequest\x1a!.recsvc.v1.ListCandidatesResponse\x12O\n\x0cGetCandidate\x12\x1e.recsvc.v1.GetCandidateRequest\x1a\x1f.recsvc.v1.GetCandidateResponse\x12^\n\x11RescoreCandidates\x12#.recsvc.v1.RescoreCandidatesRequest\x1a$.recsvc.v1.RescoreCandidatesResponse\x12X\n\x0fReviewCandidate\x12!.recsvc.v1.ReviewCandidateRequest\x1a\".recsvc.v1.ReviewCandidateResponse\x12L\n\x0bGetForecast\x12\x1d.recsvc.v1.GetForecastRequest\x1a\x1e.recsvc.v1.GetForecastResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recsvc.v1.selection_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SELECTIONACTION']._serialized_start=1433
-  _globals['_SELECTIONACTION']._serialized_end=1625
-  _globals['_LIFECYCLESTAGE']._serialized_start=1628
-  _globals['_LIFECYCLESTAGE']._serialized_end=1846
-  _globals['_FORECASTLEVEL']._serialized_start=1849
-  _globals['_FORECASTLEVEL']._serialized_end=2031
-  _globals['_CANDIDATEFILTER']._serialized_start=121
-  _globals['_CANDIDATEFILTER']._serialized_end=242
-  _globals['_LISTCANDIDATESREQUEST']._serialized_start=245
-  _globals['_LISTCANDIDATESREQUEST']._serialized_end=390
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=393
-  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=538
-  _globals['_CANDIDATE']._serialized_start=541
-  _globals['_CANDIDATE']._serialized_end=987
-  _globals['_SCORECOMPONENT']._serialized_start=989
-  _globals['_SCORECOMPONENT']._serialized_end=1034
-  _globals['_GETFORECASTREQUEST']._serialized_start=1036
-  _globals['_GETFORECASTREQUEST']._serialized_end=1124
-  _globals['_GETFORECASTRESPONSE']._serialized_start=1126
-  _globals['_GETFORECASTRESPONSE']._serialized_end=1223
-  _globals['_FORECAST']._serialized_start=1225
-  _globals['_FORECAST']._serialized_end=1343
-  _globals['_FORECASTDAY']._serialized_start=1345
-  _globals['_FORECASTDAY']._serialized_end=1430
-  _globals['_SELECTIONSERVICE']._serialized_start=2034
-  _globals['_SELECTIONSERVICE']._serialized_end=2217
+  _globals['_SELECTIONACTION']._serialized_start=3893
+  _globals['_SELECTIONACTION']._serialized_end=4085
+  _globals['_LIFECYCLESTAGE']._serialized_start=4088
+  _globals['_LIFECYCLESTAGE']._serialized_end=4306
+  _globals['_FORECASTLEVEL']._serialized_start=4309
+  _globals['_FORECASTLEVEL']._serialized_end=4491
+  _globals['_REVIEWDECISION']._serialized_start=4494
+  _globals['_REVIEWDECISION']._serialized_end=4682
+  _globals['_REVIEWSTATE']._serialized_start=4685
+  _globals['_REVIEWSTATE']._serialized_end=4834
+  _globals['_CANDIDATEFILTER']._serialized_start=155
+  _globals['_CANDIDATEFILTER']._serialized_end=371
+  _globals['_LISTCANDIDATESREQUEST']._serialized_start=374
+  _globals['_LISTCANDIDATESREQUEST']._serialized_end=537
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_start=540
+  _globals['_LISTCANDIDATESRESPONSE']._serialized_end=685
+  _globals['_CANDIDATE']._serialized_start=688
+  _globals['_CANDIDATE']._serialized_end=1738
+  _globals['_ELASTICITY']._serialized_start=1740
+  _globals['_ELASTICITY']._serialized_end=1821
+  _globals['_LOOKALIKE']._serialized_start=1823
+  _globals['_LOOKALIKE']._serialized_end=1886
+  _globals['_SCORECOMPONENT']._serialized_start=1888
+  _globals['_SCORECOMPONENT']._serialized_end=1933
+  _globals['_GETFORECASTREQUEST']._serialized_start=1935
+  _globals['_GETFORECASTREQUEST']._serialized_end=2023
+  _globals['_GETFORECASTRESPONSE']._serialized_start=2025
+  _globals['_GETFORECASTRESPONSE']._serialized_end=2122
+  _globals['_FORECAST']._serialized_start=2124
+  _globals['_FORECAST']._serialized_end=2242
+  _globals['_FORECASTDAY']._serialized_start=2244
+  _globals['_FORECASTDAY']._serialized_end=2329
+  _globals['_GETCANDIDATEREQUEST']._serialized_start=2331
+  _globals['_GETCANDIDATEREQUEST']._serialized_end=2408
+  _globals['_GETCANDIDATERESPONSE']._serialized_start=2411
+  _globals['_GETCANDIDATERESPONSE']._serialized_end=2586
+  _globals['_RESCORECANDIDATESREQUEST']._serialized_start=2589
+  _globals['_RESCORECANDIDATESREQUEST']._serialized_end=2782
+  _globals['_COMPONENTWEIGHT']._serialized_start=2784
+  _globals['_COMPONENTWEIGHT']._serialized_end=2831
+  _globals['_RESCORECANDIDATESRESPONSE']._serialized_start=2834
+  _globals['_RESCORECANDIDATESRESPONSE']._serialized_end=2990
+  _globals['_RESCOREDCANDIDATE']._serialized_start=2992
+  _globals['_RESCOREDCANDIDATE']._serialized_end=3081
+  _globals['_REVIEWCANDIDATEREQUEST']._serialized_start=3084
+  _globals['_REVIEWCANDIDATEREQUEST']._serialized_end=3307
+  _globals['_REVIEWCANDIDATERESPONSE']._serialized_start=3310
+  _globals['_REVIEWCANDIDATERESPONSE']._serialized_end=3448
+  _globals['_REVIEWSTATUS']._serialized_start=3451
+  _globals['_REVIEWSTATUS']._serialized_end=3611
+  _globals['_REVIEW']._serialized_start=3614
+  _globals['_REVIEW']._serialized_end=3890
+  _globals['_SELECTIONSERVICE']._serialized_start=4837
+  _globals['_SELECTIONSERVICE']._serialized_end=5287
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,21 @@ class SelectionServiceStub:
                 request_serializer=recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesRequest.SerializeToString,
                 response_deserializer=recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesResponse.FromString,
                 _registered_method=True)
+        self.GetCandidate = channel.unary_unary(
+                '/recsvc.v1.SelectionService/GetCandidate',
+                request_serializer=recsvc_dot_v1_dot_selection__service__pb2.GetCandidateRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_selection__service__pb2.GetCandidateResponse.FromString,
+                _registered_method=True)
+        self.RescoreCandidates = channel.unary_unary(
+                '/recsvc.v1.SelectionService/RescoreCandidates',
+                request_serializer=recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesResponse.FromString,
+                _registered_method=True)
+        self.ReviewCandidate = channel.unary_unary(
+                '/recsvc.v1.SelectionService/ReviewCandidate',
+                request_serializer=recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateResponse.FromString,
+                _registered_method=True)
         self.GetForecast = channel.unary_unary(
                 '/recsvc.v1.SelectionService/GetForecast',
                 request_serializer=recsvc_dot_v1_dot_selection__service__pb2.GetForecastRequest.SerializeToString,
@@ -52,10 +67,46 @@ class SelectionServiceServicer:
     """
 
     def ListCandidates(self, request, context):
-        """Returns the selection's candidates, best first.
+        """Returns the selection's candidates, best first or in the order asked for.
 
-        Fails with NOT_FOUND (reason CATEGORY_NOT_FOUND) for a category that the snapshot does not know, and with
-        INVALID_ARGUMENT for a negative page_size or a page_token of another snapshot or request.
+        Fails with NOT_FOUND (reason CATEGORY_NOT_FOUND, CHANNEL_NOT_FOUND or REGION_NOT_FOUND) for a category, channel or
+        region that the snapshot does not know, with INVALID_ARGUMENT for a negative page_size, an order_by that names no
+        field (reason UNKNOWN_ORDER_FIELD) or a page_token of another snapshot or request, and with FAILED_PRECONDITION
+        where a review_state is asked for and the live store cannot be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCandidate(self, request, context):
+        """Returns one candidate with all that is known of it: a page of evidence, its forecast and its reviews.
+
+        Fails with NOT_FOUND: reason ITEM_NOT_FOUND for an item that the snapshot does not know, CANDIDATE_NOT_FOUND for
+        one that is no candidate, since it could not be sold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescoreCandidates(self, request, context):
+        """Returns the candidates in the order that other weights of the score's components give. Nothing is stored.
+
+        Fails as ListCandidates does, and with INVALID_ARGUMENT for a weight that is negative or no finite number, for
+        weights of which none is above 0, and for a component that the snapshot does not have (reason UNKNOWN_COMPONENT) or
+        that is named twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewCandidate(self, request, context):
+        """Says what a person thinks of a candidate: approve, reject, snooze, note. It is on disk before the answer comes, and
+        seen by the next call of any worker. Reviews are never changed or deleted; the nightly job reads all of them.
+
+        Fails with NOT_FOUND as GetCandidate does, with INVALID_ARGUMENT for a review that lacks something, with
+        ALREADY_EXISTS (reason REVIEW_EXISTS) where the request_id came with another review before, with FAILED_PRECONDITION
+        (reason ACTION_CHANGED) where `action` is not what the snapshot advises any more, and as RecordEvents does where
+        the live store cannot be written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +129,21 @@ def add_SelectionServiceServicer_to_server(servicer, server):
                     servicer.ListCandidates,
                     request_deserializer=recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesRequest.FromString,
                     response_serializer=recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesResponse.SerializeToString,
+            ),
+            'GetCandidate': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCandidate,
+                    request_deserializer=recsvc_dot_v1_dot_selection__service__pb2.GetCandidateRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_selection__service__pb2.GetCandidateResponse.SerializeToString,
+            ),
+            'RescoreCandidates': grpc.unary_unary_rpc_method_handler(
+                    servicer.RescoreCandidates,
+                    request_deserializer=recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesResponse.SerializeToString,
+            ),
+            'ReviewCandidate': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewCandidate,
+                    request_deserializer=recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateResponse.SerializeToString,
             ),
             'GetForecast': grpc.unary_unary_rpc_method_handler(
                     servicer.GetForecast,
@@ -113,6 +179,87 @@ class SelectionService:
             '/recsvc.v1.SelectionService/ListCandidates',
             recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesRequest.SerializeToString,
             recsvc_dot_v1_dot_selection__service__pb2.ListCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCandidate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.SelectionService/GetCandidate',
+            recsvc_dot_v1_dot_selection__service__pb2.GetCandidateRequest.SerializeToString,
+            recsvc_dot_v1_dot_selection__service__pb2.GetCandidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescoreCandidates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.SelectionService/RescoreCandidates',
+            recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesRequest.SerializeToString,
+            recsvc_dot_v1_dot_selection__service__pb2.RescoreCandidatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewCandidate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.SelectionService/ReviewCandidate',
+            recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateRequest.SerializeToString,
+            recsvc_dot_v1_dot_selection__service__pb2.ReviewCandidateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,7 +31,15 @@ from recsvc.v1.recommendation_service_pb2 import (
     RecommendPageRequest,
     RecommendRequest,
 )
-from recsvc.v1.selection_service_pb2 import CandidateFilter, GetForecastRequest, ListCandidatesRequest
+from recsvc.v1.selection_service_pb2 import (
+    CandidateFilter,
+    ComponentWeight,
+    GetCandidateRequest,
+    GetForecastRequest,
+    ListCandidatesRequest,
+    RescoreCandidatesRequest,
+    ReviewCandidateRequest,
+)
 from recsvc.v1.snapshot_service_pb2 import ActivateSnapshotRequest, GetServingStateRequest
 from tests.recsvc.running import two_workers
 from tests.recsvc.tiny import Tiny
@@ -42,7 +50,10 @@ ALLOWED = {OK, INVALID, NOT_FOUND, NOT_MAPPED, grpc.StatusCode.ALREADY_EXISTS}
 PATHS = {method.name: method.path for method in METHODS}
 REQUESTS = {method.name: method.request for method in METHODS}
 RESPONSES = {method.name: method.response for method in METHODS}
-WRITES = ("RecordEvents", "UpdateItems", "CreateRule", "UpdateRule", "DeleteRule", "EraseCustomer")
+WRITES = (
+    *("RecordEvents", "UpdateItems", "CreateRule", "UpdateRule", "DeleteRule", "EraseCustomer"),
+    "ReviewCandidate",
+)
 ITEM_IDS = st.sampled_from(["apple", "beer", "bread", "milk", "pear", "wine", "", "none", "\0", "x" * 10_000])
 NAMES = st.sampled_from(
     ["", "ann", "cold", "apple", "Food", "Empty", "app", "north", "s", "\0", "梨", "x" * 300, "界" * 5000]
@@ -51,6 +62,15 @@ NAMES = st.sampled_from(
 LIKELY = {
     "rule_id": st.sampled_from(["rule-1", "rule-2", "rule-3"]),
     "event_id": st.integers(0, 99).map(str),
+    "request_id": st.integers(0, 99).map(str),
+    "order_by": st.sampled_from(
+        ["", "score desc", "demand, rank desc", "discount", "rank,,", "\0", "score  up"]
+    ),
+    "name": st.sampled_from(["demand", "trend", "trend", "charm", ""]),
+    "weight": st.sampled_from([0.0, 0.5, 1.0, 1e308, 5e-324]) | st.floats(),
+    "year": st.sampled_from([2030, 2030, 0]) | st.integers(-(2**31), 2**31 - 1),
+    "month": st.integers(1, 12) | st.integers(-(2**31), 2**31 - 1),
+    "day": st.integers(1, 28) | st.integers(-(2**31), 2**31 - 1),
     "item_id": ITEM_IDS,
     "user_id": st.sampled_from(["ann", "cold", "new", ""]),
     "session_id": st.sampled_from(["s", "t", ""]),
@@ -66,6 +86,7 @@ LIKELY |= dict.fromkeys(("item_ids", "include_item_ids", "exclude_item_ids", "co
 NEEDED = {
     *("rule", "rule_id", "action", "target", "item_id", "item_ids", "event_id", "user_id", "event_type"),
     *("updates", "events", "requests", "shopper", "carousels", "carousel_id", "position", "factor"),
+    *("request_id", "reviewer", "decision", "weights", "name", "weight", "year", "month", "day"),
 }
 INTEGERS = {FieldDescriptor.TYPE_INT32: 31, FieldDescriptor.TYPE_INT64: 63, FieldDescriptor.TYPE_ENUM: 31}
 
@@ -145,6 +166,9 @@ LISTS = {
     "ListBoughtTogether": ListBoughtTogetherRequest(item_ids=["apple", "wine"]),
     "GetItem": GetItemRequest(item_id="apple"),
     "ListRules": ListRulesRequest(),
+    "ListCandidates": ListCandidatesRequest(filter=CandidateFilter(review_state=1), order_by="score"),
+    "GetCandidate": GetCandidateRequest(item_id="pear"),
+    "RescoreCandidates": RescoreCandidatesRequest(weights=[ComponentWeight(name="trend", weight=1)]),
 }
 
 
@@ -159,7 +183,11 @@ def test_whatever_was_written_lists_are_answered_afterwards(send, data):
 
 
 @pytest.mark.parametrize(
-    "name", ["ListSimilarItems", "ListBestsellers", "ListCandidates", "ListSnapshots", "ListRules"]
+    "name",
+    [
+        *("ListSimilarItems", "ListBestsellers", "ListCandidates", "RescoreCandidates"),
+        *("ListSnapshots", "ListRules"),
+    ],
 )
 @fuzzed
 @given(data=st.data())
@@ -173,8 +201,11 @@ def test_a_page_token_that_was_tampered_with_is_answered_or_refused(send, name, 
     token = base64.urlsafe_b64encode(content).decode().rstrip("=") + data.draw(
         st.sampled_from(["", "=", "é", "AA"])
     )
-    fields = {"item_id": "apple"} if name == "ListSimilarItems" else {}
-    send(name, REQUESTS[name](page_token=token, **fields).SerializeToString())
+    needed = {
+        "ListSimilarItems": {"item_id": "apple"},
+        "RescoreCandidates": {"weights": [ComponentWeight(name="trend", weight=1)]},
+    }
+    send(name, REQUESTS[name](page_token=token, **needed.get(name, {})).SerializeToString())
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -209,6 +240,16 @@ STOCKS = [{"item_id": f"{each}", "stock": 2**63 - 1} for each in range(1001)]
         ("ListBestsellers", ListBestsellersRequest(window={"seconds": 2**62}), INVALID),
         ("ListBestsellers", ListBestsellersRequest(window={"seconds": 86400, "nanos": -1}), INVALID),
         ("ListCandidates", ListCandidatesRequest(filter=CandidateFilter(category=LONG)), NOT_FOUND),
+        ("ListCandidates", ListCandidatesRequest(filter=CandidateFilter(sold_in_region=LONG)), NOT_FOUND),
+        ("ListCandidates", ListCandidatesRequest(order_by="rank," * 10**5), INVALID),
+        ("RescoreCandidates", RescoreCandidatesRequest(weights=[{"name": LONG, "weight": 1}]), INVALID),
+        ("RescoreCandidates", RescoreCandidatesRequest(weights=[{"name": "trend"}] * 10**5), INVALID),
+        ("GetCandidate", GetCandidateRequest(item_id=LONG), INVALID),
+        ("ReviewCandidate", ReviewCandidateRequest(request_id=LONG), INVALID),
+        ("ReviewCandidate", ReviewCandidateRequest(request_id="r", item_id="pear", decision=1, reviewer=LONG),
+         INVALID),
+        ("ReviewCandidate", ReviewCandidateRequest(request_id="r", item_id="pear", decision=4, reviewer="a",
+                                                   note=LONG), INVALID),
         ("GetForecast", GetForecastRequest(level=4, key=LONG), NOT_FOUND),
         ("GetServingState", GetServingStateRequest(), OK),
         ("UpdateItems", UpdateItemsRequest(updates=STOCKS[:1000]), OK),

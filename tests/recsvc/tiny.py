@@ -65,27 +65,38 @@ def user(
     )
 
 
-def candidate(rank: int, item_id: str, action: str, stage: str) -> CandidateRecord:
+def candidate(rank: int, item_id: str, action: str, stage: str, **fields) -> CandidateRecord:
+    plain = {
+        "score": 1 - rank / 10,
+        "trend": 0.25,
+        "demand": 100.0,
+        "demand_q10": 80.0,
+        "demand_q90": 130.0,
+        "recent_sales": 90.0,
+        "revenue_at_stake": 150.5,
+        "repurchase_rate": 0.4,
+        "order_value": 20.0,
+        "price_band": "mid",
+        "components": {"demand": 0.7, "trend": 0.6},
+        "reasons_zh": ["需求上升"],
+        "reasons_en": ["Demand is rising"],
+    }
     return CandidateRecord(
         rank=rank,
         item_row=ROWS[item_id],
         category=ITEMS[item_id][1],
         action=action,
         stage=stage,
-        score=1 - rank / 10,
-        trend=0.25,
-        demand=100.0,
-        demand_q10=80.0,
-        demand_q90=130.0,
-        recent_sales=90.0,
-        revenue_at_stake=150.5,
-        repurchase_rate=0.4,
-        order_value=20.0,
-        price_band="mid",
-        components={"demand": 0.7, "trend": 0.6},
-        reasons_zh=["需求上升"],
-        reasons_en=["Demand is rising"],
+        **plain | fields,
     )
+
+
+def plain_candidates() -> list[CandidateRecord]:
+    return [
+        candidate(1, "pear", "push", "growth"),
+        candidate(2, "beer", "keep", "mature"),
+        candidate(3, "apple", "drop", "dead"),
+    ]
 
 
 @dataclass
@@ -94,6 +105,9 @@ class Tiny:
 
     title_suffix: str = ""
     without_arrays: tuple[str, ...] = ()
+    business_timezone: str = "UTC"
+    candidates: list[CandidateRecord] = field(default_factory=plain_candidates)
+    forecasts: dict[tuple[str, str], ForecastRecord] = field(default_factory=dict)
     lists: dict[tuple[str, int, str, str, str], RankedList] = field(
         default_factory=lambda: {
             ("best", 28, "", "", ""): ranked_list("beer", "milk", "apple", "bread"),
@@ -175,14 +189,9 @@ class Tiny:
         writer.write_users(sorted(users.items(), key=lambda pair: pair[0].encode()))
         writer.write_lists(self.lists)
         flat = np.array([3, 4, 5], np.float32)
-        writer.write_forecasts({("total", ""): ForecastRecord(AS_OF, "prophet", flat, flat - 1, flat + 1)})
-        writer.write_candidates(
-            [
-                candidate(1, "pear", "push", "growth"),
-                candidate(2, "beer", "keep", "mature"),
-                candidate(3, "apple", "drop", "dead"),
-            ]
-        )
+        total = ForecastRecord(AS_OF, "prophet", flat, flat - 1, flat + 1)
+        writer.write_forecasts({("total", ""): total} | self.forecasts)
+        writer.write_candidates(self.candidates)
         return writer.finish(
             as_of=AS_OF,
             created_at=datetime(2025, 3, 1, 2, tzinfo=UTC),
@@ -194,4 +203,5 @@ class Tiny:
                 penalty=0.5, alpha=1.0, event_weights={"purchase": 3.0, "view": 1.5, "add_to_cart": 2.0}
             ),
             catalogue_at=datetime(2025, 3, 1, 1, tzinfo=UTC),
+            business_timezone=self.business_timezone,
         )
