@@ -6,6 +6,7 @@ import math
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig, Share
 from selection.assortment.config import AssortmentConfig
+from selection.launches.config import LaunchesConfig
 from selection.outcomes.config import OutcomesConfig
 from selection.pilot.config import PilotConfig
 from selection.prices.config import PricesConfig
@@ -249,6 +250,8 @@ class SelectionConfig(RoomConfig, frozen=True):
     learning: LearningConfig = LearningConfig()
     # Thresholds of the actions.
     actions: ActionsConfig = ActionsConfig()
+    # Items without a history.
+    launches: LaunchesConfig = LaunchesConfig()
     # Chances of a hit, of the top, of being worth keeping.
     outcomes: OutcomesConfig = OutcomesConfig()
     # Price bands, elasticities and discounts.
