@@ -220,6 +220,42 @@ SELECTION = {
     "look_alikes": pl.String,
 }
 
+#: What a published night advised: one row an item with something to do about, best first, kept in the home's
+#: ledger. expected_value is the revenue of the horizon that was expected then.
+PICKS = {
+    "as_of": pl.Date,
+    "horizon_days": pl.Int32,
+    "rank": pl.Int32,
+    "item_id": pl.String,
+    "action": pl.String,
+    "stage": pl.String,
+    "score": pl.Float64,
+    "expected_value": pl.Float64,
+    "hit_probability": pl.Float64,
+    "keep_probability": pl.Float64,
+}
+
+#: How past picks came out: one row a night x action x decision of people ("" where nobody decided, else
+#: approve, reject or snooze). Values are revenue in the days seen of the horizon, expected_value the same
+#: share of what was expected. Of bets (push, launch): hit_rate, the share among the truly best as many items,
+#: and what as many bestsellers of the horizon before the night, and the best in hindsight, sold. Of the
+#: others: false_kills, the share that sold something worth keeping.
+LEDGER = {
+    "night": pl.Date,
+    "action": pl.String,
+    "decision": pl.String,
+    "horizon_days": pl.Int32,
+    "days_seen": pl.Int32,
+    "finished": pl.Boolean,
+    "items": pl.Int32,
+    "expected_value": pl.Float64,
+    "realised_value": pl.Float64,
+    "hit_rate": pl.Float64,
+    "bestsellers_value": pl.Float64,
+    "best_value": pl.Float64,
+    "false_kills": pl.Float64,
+}
+
 #: One measure a row. period: first day of the test period. model: bestsellers, own_frequency, als, served,
 #: served+ORDER of another order, or history (what the shoppers had bought themselves). target: all or
 #: never_bought. segment: all, known (all customers known at the origin), "activity:LEVEL", "spend:LEVEL",
@@ -272,6 +308,8 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "prices": PRICES,
     "assortment": ASSORTMENT,
     "selection": SELECTION,
+    "picks": PICKS,
+    "ledger": LEDGER,
     "evaluation": EVALUATION,
     "evaluation_pairs": EVALUATION_PAIRS,
 }

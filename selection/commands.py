@@ -22,6 +22,7 @@ from selection.actions import ACTIONS
 from selection.assortment.show import show_assortment
 from selection.backtest_table import print_backtest
 from selection.config import SelectionConfig
+from selection.ledger.table import print_ledger
 from selection.pilot.show import show_pilot
 from selection.stages import selection_stages
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
@@ -116,6 +117,16 @@ def pilot(door: Door, run_id: str | None, limit: int) -> None:
     room = open_room(door, run_id)
     room.make("pilot")
     show_pilot(door.out, room.run, limit=limit)
+
+
+@select.command()
+@RUN_OPTION
+@pass_door
+def ledger(door: Door, run_id: str | None) -> None:
+    """Show how the picks of past nights came out."""
+    room = open_room(door, run_id)
+    room.make("ledger")
+    print_ledger(door.out, read_artefact(room.run.resolve("ledger.parquet"), "ledger"), room.data.currency)
 
 
 @click.command()

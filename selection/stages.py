@@ -15,6 +15,8 @@ from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
 from selection.export import write_csv
 from selection.history import TABLE_FILES, tables_of
+from selection.launches.stage import launches_stage
+from selection.ledger.stage import ledger_stage
 from selection.pilot.stage import pilot_stage
 from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
@@ -28,11 +30,13 @@ DEFAULT_DATA = DataConfig()
 def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> list[Stage]:
     """Returns this room's part of the chain, in order: forecasts to decisions, their test, the page."""
     return [
+        launches_stage(config.launches),
         prices_stage(config),
         backtest_stage(config, data),
         select_stage(config, data),
         assortment_stage(config),
         pilot_stage(config),
+        ledger_stage(config),
         report_stage(config, data),
     ]
 

@@ -15,6 +15,7 @@ from recdata.reviews import keep_reviews
 from recdata.runs import RunFolder, Stage, StageRecord, digest_file, needed
 from recdata.tables import TABLES
 from selection.config import SelectionConfig
+from selection.ledger.books import enter_picks, keep_past_picks
 from selection.stages import selection_stages
 from training.als import als_stage
 from training.baskets import baskets_stage
@@ -111,8 +112,8 @@ def _recipe(training: TrainingConfig, versions: dict[str, int]) -> RecordedRecip
 def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
     """Runs a chain in a run folder; a publish whose snapshot has gone, or no longer serves, is done again.
 
-    People erased since the last time are left out of all that is made, and reviews made since lie in the
-    run folder.
+    People erased since the last time are left out of all that is made; reviews made since, and the picks of
+    the nights before, lie in the run folder. What was published is entered into the ledger of picks.
 
     Raises:
         GateRefusedError: the snapshot is worse than the live one.
@@ -121,8 +122,11 @@ def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
     """
     keep_ledger(run)
     keep_reviews(run)
+    keep_past_picks(run)
     records = run.execute(stages)
-    if stages and stages[-1].name == "publish" and not published(run):
-        run.forget("publish")
-        records = run.execute(stages)
+    if stages and stages[-1].name == "publish":
+        if not published(run):
+            run.forget("publish")
+            records = run.execute(stages)
+        enter_picks(run)
     return records
