@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selection.assortment.problem import EPSILON, Floats, Problem
 
-PASSES = 20
+TRIED = 8
 ROUNDING = 1e-12
 
 
@@ -39,23 +40,39 @@ def _fill(problem: Problem, rank: Floats) -> NDArray[np.bool_]:
                 state.add(int(row))
     scale = np.where(problem.value != 0, rank / np.where(problem.value == 0, 1.0, problem.value), 0.0)
     waiting = np.flatnonzero(~state.chosen & (problem.value > 0))
-    for _ in range(PASSES):
-        heap = [(-state.gain(int(row)) * scale[row], int(row)) for row in waiting]
-        heapq.heapify(heap)
-        skipped, before = [], len(waiting)
-        while heap:
-            told, row = heapq.heappop(heap)
-            gain = state.gain(row)
-            if gain <= 0:
-                continue
-            if -gain * scale[row] > told + EPSILON:
-                heapq.heappush(heap, (-gain * scale[row], row))
-            elif not state.add(row):
-                skipped.append(row)
-        waiting = np.array(skipped, np.intp)
-        if len(waiting) in (0, before):
-            break
+    best = [(-state.gain(int(row)) * scale[row], int(row)) for row in waiting]
+    heapq.heapify(best)
+    later: list[tuple[float, int]] = []
+    while best:
+        told, row = heapq.heappop(best)
+        gain = state.gain(row)
+        if gain <= 0:
+            continue
+        if -gain * scale[row] > told + EPSILON:
+            heapq.heappush(best, (-gain * scale[row], row))
+            continue
+        outcome = state.add(row)
+        if outcome == "later":
+            heapq.heappush(later, (told, row))
+        elif outcome == "added":
+            _catch_up(state, later)
     return state.chosen
+
+
+def _catch_up(state: _State, later: list[tuple[float, int]]) -> None:
+    """Adds what waited for a share to be kept, the best first, until the next few still have to wait."""
+    waits: list[tuple[float, int]] = []
+    while later and len(waits) < TRIED:
+        entry = heapq.heappop(later)
+        outcome = state.add(entry[1]) if state.gain(entry[1]) > 0 else "full"
+        if outcome == "later":
+            waits.append(entry)
+        elif outcome == "added":
+            for each in waits:
+                heapq.heappush(later, each)
+            waits = []
+    for each in waits:
+        heapq.heappush(later, each)
 
 
 class _State:
@@ -85,15 +102,19 @@ class _State:
         )
         return float(self.problem.value[row]) - self.loss(row) - taken
 
-    def add(self, row: int) -> bool:
-        """Chooses an item and returns True, or leaves it and returns False where a limit would break."""
+    def add(self, row: int) -> Literal["added", "later", "full"]:
+        """Chooses an item, or leaves it: for later where a share breaks, for good where a limit does."""
+        outcome: Literal["added", "later", "full"] = "added"
         for number, weight in self.touches[row]:
             limit, used = self.problem.limits[number], self.used[number]
             room = ROUNDING * max(1.0, abs(limit.bound))
-            if limit.sense == "most" and weight > 0 and used + weight > limit.bound + room:
-                return False
-            if limit.sense == "least" and weight < 0 and used + weight < min(limit.bound, used) - room:
-                return False
+            breaks = limit.sense == "most" and weight > 0 and used + weight > limit.bound + room
+            breaks |= limit.sense == "least" and weight < 0 and used + weight < min(limit.bound, used) - room
+            if breaks and limit.share == 0:
+                return "full"
+            outcome = "later" if breaks else outcome
+        if outcome == "later":
+            return outcome
         for number, weight in self.touches[row]:
             self.used[number] += weight
         self.chosen[row] = True
@@ -101,4 +122,4 @@ class _State:
         for rival, loss in self.lesser[row]:
             if self.chosen[rival]:
                 self.lost[rival] = max(self.lost[rival], loss)
-        return True
+        return "added"
