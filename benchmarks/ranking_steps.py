@@ -12,9 +12,9 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
-import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ from rich.table import Table
 from recdata.artefacts import BEHAVIOUR
 from training.affinity import AFFINITY_FEATURES
 from training.als import AlsConfig, fit_als
-from training.blend import Blend, Examples, between_names, examples_of, fit_chances, joined
+from training.blend import FIND_LINE, GROWING, Blend, between_names, examples_of
+from training.chances import Chances, Examples, fit_chances, joined
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import user_metrics
 from training.evaluate.rivals import Rivals
@@ -69,9 +70,9 @@ class Masked(Blend):
         """Returns the chances without the hidden columns."""
         return Blend.repeat_chances(self, masked(features, self.hidden_repeat))
 
-    def find_chances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    def find_chances(self, features: NDArray[np.float32], users: NDArray[np.integer]) -> NDArray[np.float64]:
         """Returns the chances without the hidden columns."""
-        return Blend.find_chances(self, masked(features, self.hidden_find))
+        return Blend.find_chances(self, masked(features, self.hidden_find), users)
 
 
 def masked(features: NDArray[np.float32], hidden: list[int]) -> NDArray[np.float32]:
@@ -174,18 +175,22 @@ def fitted(
     """Returns a blend that sees the chosen features only."""
     columns = ((*PAIR_FEATURES, *names), names)
     hidden = [[at for at, name in enumerate(of) if name not in chosen] for of in columns]
-    models: list[lightgbm.Booster | None] = [
-        fit_chances(
-            Examples(masked(examples.features, hide), examples.label, examples.weight),
-            of,
-            trees=config.trees,
-            leaves=config.leaves,
-            rate=config.learning_rate,
-            seed=config.seed,
-            threads=config.threads,
-        )
-        for examples, of, hide in zip((repeat, find), columns, hidden, strict=True)
-    ]
+    fit = partial(fit_chances, rate=config.learning_rate, seed=config.seed, threads=config.threads)
+    hidden_repeat, hidden_find = (
+        Examples(masked(examples.features, hide), examples.label, examples.weight)
+        for examples, hide in zip((repeat, find), hidden, strict=True)
+    )
+    models: tuple[Chances | None, ...] = (
+        fit(hidden_repeat, columns[0], trees=config.trees, leaves=config.leaves),
+        fit(
+            hidden_find,
+            names,
+            line=FIND_LINE,
+            unseen=GROWING,
+            trees=config.find_trees,
+            leaves=config.find_leaves,
+        ),
+    )
     return Masked(models[0], models[1], hidden[0], hidden[1])
 
 

@@ -11,25 +11,35 @@ Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree" (2017)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from training.als import AlsModel
 from training.blocks import NO_ITEM, in_threads
+from training.chances import Chances, Examples, chances_of, joined
 from training.counts import ITEM_FEATURES
 from training.discovery import NEIGHBOURS, NEWLY_BOUGHT, Discovery
 from training.history import Floats, Floats32, History, Rows, is_member, pair_keys
+from training.kernels import compiled
+from training.naming import dot_products
 from training.rhythm import PAIR_FEATURES
 
 BETWEEN_MODELS = ("collaborative", "neighbours")
-PAIR_BLOCK = 1 << 16
-MAX_BINS = 63
-LEAF_EXAMPLES = 100  # that a leaf needs, fewer where there are few
+#: What the line of finds is made of.
+FIND_LINE = (
+    *("buyers_28", "new_buyers_28", "repeat_share", "growth", "price", "visits_28", "category_frequency"),
+    *("category_share_of_new", "parent_share_of_new", *BETWEEN_MODELS),
+)
+CLOSER_LOOK = 100  # finds of a shopper that the trees look at, the best by the line
+#: What the trees of finds do not see: it grows with the days that there are, so that it means something else
+#: in the period that is learned from than at the time of asking.
+GROWING = (
+    *("buyers", "days_unsold", "median_gap_of_item", "items"),
+    *("category_days", "category_items", "parent_days", "parent_items"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,54 +51,42 @@ class Blend:
         find: chance of items never bought, by `between`.
     """
 
-    repeat: lightgbm.Booster | None
-    find: lightgbm.Booster | None
+    repeat: Chances | None
+    find: Chances | None
 
     def repeat_chances(self, features: Floats32) -> Floats:
         """Returns the chance of each row, `(n,)`; without a model by frequency, then the vectors' score."""
         if self.repeat is not None:
-            return _predicted(self.repeat, features)
+            return self.repeat.of(features)
         names = (*PAIR_FEATURES, *ITEM_FEATURES)
         frequency, days, since = (
             np.log1p(features[:, names.index(name)]) for name in ("frequency_56", "days_bought", "days_since")
         )
-        return _chance(frequency + days - 0.2 * since + features[:, -2] - 4.0)
+        return chances_of(frequency + days - 0.2 * since + features[:, -2] - 4.0)
 
-    def find_chances(self, features: Floats32) -> Floats:
-        """Returns the chance of each row, `(n,)`; without a model by the vectors' score and popularity."""
+    def find_chances(self, features: Floats32, users: NDArray[np.integer]) -> Floats:
+        """Returns the chance of each row, `(n,)`; without a model by the vectors' score and popularity.
+
+        Args:
+            features: `between`, one row a candidate.
+            users: `(n,)` whose it is, ascending.
+        """
         if self.find is not None:
-            return _predicted(self.find, features)
+            return self.find.of(features, groups=users, best=CLOSER_LOOK)
         recent, buyers = (
             np.log1p(features[:, ITEM_FEATURES.index(name)]) for name in ("buyers_28", "buyers")
         )
-        return _chance(0.5 * recent + 0.1 * buyers + 4.0 * features[:, -2] - 8.0)
+        return chances_of(0.5 * recent + 0.1 * buyers + 4.0 * features[:, -2] - 8.0)
 
 
 #: Where no earlier period teaches better.
 DEFAULT_BLEND = Blend(None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """What a model is learned from: candidates of one period, and whether they were bought in it.
-
-    Attributes:
-        features: `(n, k)` float32.
-        label: `(n,)` bool.
-        weight: `(n,)` float32, how many candidates an example stands for.
-    """
-
-    features: Floats32
-    label: NDArray[np.bool_]
-    weight: Floats32
-
-
 def pair_scores(model: AlsModel, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
-    """Returns the collaborative score of each pair, `(n_pairs,)` float32, in bounded memory."""
+    """Returns the collaborative score of each pair, `(n_pairs,)` float32."""
     scores = np.empty(users.size, np.float32)
-    for start in range(0, users.size, PAIR_BLOCK):
-        part = slice(start, start + PAIR_BLOCK)
-        scores[part] = np.einsum("pf,pf->p", model.user_factors[users[part]], model.item_factors[items[part]])
+    compiled(dot_products)(users, items, model.user_factors, model.item_factors, scores)
     return scores
 
 
@@ -183,66 +181,3 @@ def examples_of(
 
     blocks = list(in_threads(block, range(0, history.n_users, discovery.size), threads=threads))
     return joined([repeat for repeat, _ in blocks]), joined([find for _, find in blocks])
-
-
-def joined(parts: Sequence[Examples]) -> Examples:
-    """Returns all examples in one, the parts in their order; at least one part."""
-    return Examples(
-        np.concatenate([part.features for part in parts]),
-        np.concatenate([part.label for part in parts]),
-        np.concatenate([part.weight for part in parts]),
-    )
-
-
-def fit_chances(
-    examples: Examples, names: Sequence[str], *, trees: int, leaves: int, rate: float, seed: int, threads: int
-) -> lightgbm.Booster | None:
-    """Returns the model of the chance that an example was bought; None where all or none were.
-
-    Equal examples give equal models on any number of threads.
-
-    Args:
-        examples: at least one.
-        names: of the features.
-        trees: how many.
-        leaves: of a tree at most.
-        rate: how much a tree counts.
-        seed: of the samples that each tree is grown from.
-        threads: 0 means every core.
-    """
-    if not examples.label.any() or examples.label.all():
-        return None
-    data = lightgbm.Dataset(
-        examples.features,
-        examples.label.astype(np.float32),
-        weight=examples.weight,
-        feature_name=list(names),
-        params={"max_bin": MAX_BINS, "verbose": -1},
-    )
-    parameters = {
-        "objective": "binary",
-        "num_leaves": leaves,
-        "learning_rate": rate,
-        "min_data_in_leaf": max(5, min(LEAF_EXAMPLES, examples.label.size // 200)),
-        "lambda_l2": 10.0,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.8,
-        "bagging_freq": 1,
-        "seed": seed,
-        "num_threads": threads,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
-    }
-    return lightgbm.train(parameters, data, num_boost_round=trees)
-
-
-def _predicted(model: lightgbm.Booster, features: Floats32) -> Floats:
-    if not len(features):
-        return np.zeros(0)
-    # One thread: the blocks are worked on side by side already.
-    return np.asarray(model.predict(features, num_threads=1), np.float64)
-
-
-def _chance(logits: NDArray[np.floating]) -> Floats:
-    return 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -30.0, 30.0)))

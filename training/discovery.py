@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from recdata.snapshot.records import Source
 from training.als import AlsModel
-from training.blocks import NO_ITEM, block_rows, top_k
-from training.history import History
+from training.blocks import NO_ITEM, block_rows
+from training.counts import ITEM_FEATURES
+from training.history import Floats32, History, Rows
+from training.kernels import compiled
+from training.naming import name_best
+from training.neighbours import POOL_ITEMS
 
 MAX_BLOCK_USERS = 512  # so that a block's lists, too, stay small
 NEIGHBOURS = 60  # items taken from each shopper's neighbours in the item-item model
@@ -67,78 +71,55 @@ class Discovery:
         modelled = sellable & model.item_factors.any(axis=1)
         new = np.zeros(history.n_items, bool) if new is None else new
         self._pools = [
-            (pool, _places(pool, history.n_items), np.ascontiguousarray(model.item_factors[pool].T), count)
-            for pool, count in (
-                (np.flatnonzero(modelled & ~new), length),
-                (np.flatnonzero(modelled & new), NEWCOMERS),
+            (pool.astype(np.int32), np.ascontiguousarray(model.item_factors[pool].T), count, source)
+            for pool, count, source in (
+                (_best_known(history, modelled & ~new), length, Source.COLLABORATIVE),
+                (np.flatnonzero(modelled & new), NEWCOMERS, Source.NEW),
             )
         ]
-        self._unsellable_near = ~sellable[history.neighbours.pool]
+        near = history.neighbours.pool
+        self._near = np.where(sellable[near], near, NO_ITEM).astype(np.int32)
         liked = np.lexsort((np.arange(history.n_items), -history.recent_buyers, -history.new_buyers))
-        self._liked = liked[sellable[liked] & (history.recent_buyers[liked] > 0)]
-        self._liked_place = _places(self._liked, history.n_items)
-        widest = max(self._pools[0][0].size, history.neighbours.pool.size)
+        self._liked = liked[sellable[liked] & (history.recent_buyers[liked] > 0)].astype(np.int32)
+        self._width = length + NEIGHBOURS + NEWLY_BOUGHT + NEWCOMERS
+        widest = max(*(pool.size for pool, *_ in self._pools), near.size)
         self.size = min(block_rows(widest), MAX_BLOCK_USERS)
 
     def candidates(self, start: int, stop: int) -> Found:
-        """Returns what the users from `start` to before `stop` may find, ties by item row upwards."""
-        near = self._history.neighbour_scores(start, stop)
+        """Returns what the users from `start` to before `stop` may find; of equals the first item rows."""
+        history, n_users = self._history, stop - start
+        rows = np.full((n_users, self._width), NO_ITEM, np.int32)
+        sources = np.zeros(rows.shape, np.uint8)
+        named, marks = np.zeros(n_users, np.int64), np.zeros(history.n_items, np.int64)
+        starts = history.indptr[start : stop + 1]
+        bought, starts = history.items[starts[0] : starts[-1]], starts - starts[0]
+        name = compiled(name_best)
+
+        def add(scores: Floats32, pool: Rows, count: int, source: Source, *, above: float = -np.inf) -> None:
+            name(scores, pool, above, count, starts, bought, marks, rows, sources, named, int(source))
+
+        near = history.neighbour_scores(start, stop)
         taste = self._user_factors[start:stop]
+        # Whoever has no vector scores nothing at all, which is not above itself.
+        nobody = np.where(self.modelled_users[start:stop, None], np.float32(0.0), np.float32(-np.inf))
         by_vector, newcomers = (
-            self._best(taste @ vectors, pool, place, start, count)
-            for pool, place, vectors, count in self._pools
+            (taste @ vectors + nobody, pool, count, source) for pool, vectors, count, source in self._pools
         )
-        by_vector[~self.modelled_users[start:stop]] = NO_ITEM
-        newcomers[~self.modelled_users[start:stop]] = NO_ITEM
-        nearest = np.where((near > 0) & ~self._unsellable_near, near, -np.inf).astype(np.float32)
-        pool = self._history.neighbours
-        by_neighbour = self._best(nearest, pool.pool, pool.place, start, NEIGHBOURS)
+        add(*by_vector)
+        add(near, self._near, NEIGHBOURS, Source.COLLABORATIVE, above=0.0)
         # A shopper who has bought all of the first of them finds the next.
-        longest = NEWLY_BOUGHT + int(np.diff(self._history.indptr[start : stop + 1]).max(initial=0))
-        liked = self._liked[:longest]
-        falling = np.tile(-np.arange(liked.size, dtype=np.float32), (stop - start, 1))
-        place = np.where(self._liked_place < liked.size, self._liked_place, NO_ITEM)
-        by_others = self._best(falling, liked, place, start, NEWLY_BOUGHT)
-        named = (
-            (by_vector, Source.COLLABORATIVE),
-            (by_neighbour, Source.COLLABORATIVE),
-            (by_others, Source.BESTSELLER),
-            (newcomers, Source.NEW),
-        )
-        sources = np.hstack([np.full(rows.shape, source, np.uint8) for rows, source in named])
-        return Found(_without_repeats(np.hstack([rows for rows, _ in named])), sources, near)
-
-    def _best(
-        self,
-        scores: NDArray[np.float32],
-        items: NDArray[np.int64],
-        place: NDArray[np.integer],
-        start: int,
-        count: int,
-    ) -> NDArray[np.int32]:
-        """Returns the best of `items` by `scores`, without what was bought; changes the scores."""
-        if not items.size:
-            return np.full((len(scores), 0), NO_ITEM, np.int32)
-        pairs = self._history.pairs_of(start, start + len(scores))
-        places = place[self._history.items[pairs]]
-        inside = places != NO_ITEM
-        scores[(self._history.users[pairs] - start)[inside], places[inside]] = -np.inf
-        best, found = top_k(scores, count)
-        return np.where(np.isfinite(found), items[best], NO_ITEM).astype(np.int32)
+        liked = self._liked[: NEWLY_BOUGHT + int(np.diff(starts).max(initial=0))]
+        falling = -np.arange(liked.size, dtype=np.float32)[None]
+        add(falling, liked, NEWLY_BOUGHT, Source.BESTSELLER)
+        add(*newcomers)
+        return Found(rows, sources, near)
 
 
-def _places(items: NDArray[np.int64], n_items: int) -> NDArray[np.int64]:
-    places = np.full(n_items, NO_ITEM, np.int64)
-    places[items] = np.arange(items.size)
-    return places
+def _best_known(history: History, among: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Returns those of the items `among`, ascending, that have the most recent buyers, then the most at all.
 
-
-def _without_repeats(rows: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Returns the rows with every place but an item's first set to -1."""
-    order = np.argsort(rows, axis=1, kind="stable")
-    ordered = np.take_along_axis(rows, order, axis=1)
-    again = np.zeros(rows.shape, bool)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    repeated = np.empty_like(again)
-    np.put_along_axis(repeated, order, again, axis=1)
-    return np.where(repeated, NO_ITEM, rows).astype(np.int32)
+    So many that a shop of any size costs the same: what is found is nearly always one of them.
+    """
+    buyers = history.item_features[:, ITEM_FEATURES.index("buyers")]
+    order = np.lexsort((np.arange(history.n_items), -buyers, -history.recent_buyers))
+    return np.sort(order[among[order]][:POOL_ITEMS])

@@ -31,18 +31,25 @@ class RankingConfig(RoomConfig, frozen=True):
     max_repeat_share: Annotated[float, Meta(ge=0, le=0.5)] = 0.5
     # Length in days of each of the last periods of the training data that the ranker is learned on.
     validation_days: PositiveInt = 28
-    # How many such periods, one before the other.
-    validation_periods: PositiveInt = 2
-    # Shoppers whom the ranker is learned from in each period; a seeded sample where there are more.
+    # How many such periods, one before the other; each costs a fit of the collaborative model.
+    validation_periods: PositiveInt = 1
+    # Shoppers whose purchases the models of those periods are fitted to; a seeded sample where there are
+    # more, so that learning costs the same in a larger shop.
+    learning_users: PositiveInt = 100_000
+    # Of these, shoppers whose candidates are the examples; a seeded sample where there are more.
     validation_users: PositiveInt = 20_000
     # Examples that each of its two models learns from, about: all that were bought, a sample of the others.
     max_examples: PositiveInt = 400_000
-    # Trees of each model, 50 to 300 is usual; every candidate passes through all of them.
-    trees: PositiveInt = 120
-    # Leaves of a tree, 8 to 64 is usual.
+    # Trees of the model of items bought before, 30 to 200 is usual.
+    trees: PositiveInt = 60
+    # Leaves of each, 8 to 64 is usual.
     leaves: PositiveInt = 24
+    # Trees of the model of finds, 20 to 200 is usual.
+    find_trees: PositiveInt = 40
+    # Leaves of each, 4 to 64 is usual.
+    find_leaves: PositiveInt = 16
     # How much a tree counts, above 0 to 1: the fewer trees, the more.
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.12
     # How much a list spreads over categories, 0 (not at all) to below 1: the second item of a category counts
     # its chance times 1 - diversity, the third that squared, and so on.  It costs hits: docs/ranking.md.
     diversity: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -169,7 +176,7 @@ class _Ranker:
         users, items = (place + start).astype(np.int32), found.rows[place, column]
         features = between(self.history, self.model, users, items, near=found.near, start=start)
         chances = np.full(found.rows.shape, -1.0)
-        chances[place, column] = self.blend.find_chances(features)
+        chances[place, column] = self.blend.find_chances(features, users)
         return found.rows, chances, found.sources
 
     def _repeat(self, start: int, stop: int, found: Found) -> Candidates:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 
-import lightgbm
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from recdata.artefacts import read_artefact, scan_artefact
 from recdata.runs import Stage, StageContext
 from training.als import AlsConfig, AlsModel, fit_als
-from training.blend import DEFAULT_BLEND, Blend, between_names, examples_of, fit_chances, joined
+from training.blend import DEFAULT_BLEND, FIND_LINE, GROWING, Blend, between_names, examples_of
 from training.blocks import NO_ITEM
+from training.chances import fit_chances, joined
 from training.content import content_vectors, item_traits, new_items
 from training.history import Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
@@ -37,15 +38,21 @@ def learn_blend(
     """Returns the blend learned on the last periods before `as_of`, each by a model fitted before it.
 
     Nothing on or after `as_of` is looked at.  A period without data before it, or in it, teaches nothing;
-    where none does, it is `DEFAULT_BLEND`.
+    where none does, it is `DEFAULT_BLEND`.  Of more than `learning_users` shoppers a sample stands for all,
+    so that learning costs the same in a shop of any size.
     """
+    scale = 1.0
+    if n_users > config.learning_users:
+        chosen = np.random.default_rng(config.seed).choice(n_users, config.learning_users, replace=False)
+        purchases, behaviour = (_of_users(lines, np.sort(chosen)) for lines in (purchases, behaviour))
+        n_users, scale = config.learning_users, n_users / config.learning_users
     taught = []
     names: tuple[str, ...] = ()
     for period in range(config.validation_periods):
         end = as_of - timedelta(days=period * config.validation_days)
         start = end - timedelta(days=config.validation_days)
         later = purchases.filter((pl.col("day") >= start) & (pl.col("day") < end))
-        history = pair_history(purchases, n_users, categories, as_of=start)
+        history = pair_history(purchases, n_users, categories, as_of=start, scale=scale)
         if not history.users.size or not later.select(pl.len()).collect().item():
             continue
         matrix = build_interactions(
@@ -66,21 +73,26 @@ def learn_blend(
         )
     if not taught:
         return DEFAULT_BLEND
-    repeat, find = (
-        fit_chances(
-            joined(examples),
-            columns,
-            trees=config.trees,
-            leaves=config.leaves,
-            rate=config.learning_rate,
-            seed=config.seed,
-            threads=config.threads,
-        )
-        for examples, columns in zip(
-            zip(*taught, strict=True), ((*PAIR_FEATURES, *names), names), strict=True
-        )
+    repeat, find = (joined(examples) for examples in zip(*taught, strict=True))
+    fit = partial(fit_chances, rate=config.learning_rate, seed=config.seed, threads=config.threads)
+    return Blend(
+        fit(repeat, (*PAIR_FEATURES, *names), trees=config.trees, leaves=config.leaves),
+        fit(
+            find,
+            names,
+            line=FIND_LINE,
+            unseen=GROWING,
+            trees=config.find_trees,
+            leaves=config.find_leaves,
+        ),
     )
-    return Blend(repeat, find)
+
+
+def _of_users(lines: pl.LazyFrame, users: NDArray[np.int64]) -> pl.LazyFrame:
+    """Returns the lines of the given ascending user rows, whose positions become the user rows."""
+    places = pl.LazyFrame({"user_row": users, "place": np.arange(users.size)}).cast(pl.Int32)
+    chosen = lines.join(places, on="user_row", how="inner", maintain_order="left")
+    return chosen.with_columns(user_row=pl.col("place")).drop("place").collect().lazy()
 
 
 def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: RankingConfig) -> Stage:
@@ -129,13 +141,13 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
         return {
             "users_with_list": with_list,
             "new_items": int(np.count_nonzero(new)),
-            "repeat_features": _gains(blend.repeat),
-            "find_features": _gains(blend.find),
+            "repeat_features": {} if blend.repeat is None else blend.repeat.forest.gains,
+            "find_features": {} if blend.find is None else blend.find.forest.gains,
         }
 
     return Stage(
         name="ranking",
-        version=3,
+        version=4,
         inputs=(
             "users.parquet",
             "items.parquet",
@@ -153,15 +165,3 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
 def sellable_mask(items: pl.DataFrame) -> NDArray[np.bool_]:
     """Returns which of the `items` artefact's rows may be recommended: all but discontinued ones."""
     return (items["status"] != "discontinued").fill_null(value=True).to_numpy()
-
-
-def _gains(model: lightgbm.Booster | None) -> dict[str, float]:
-    """Returns each feature's share of what the model's splits gained."""
-    if model is None:
-        return {}
-    gains = model.feature_importance("gain")
-    shares = gains / max(float(gains.sum()), 1e-12)
-    return {
-        name: round(float(share), 4)
-        for share, name in sorted(zip(shares, model.feature_name(), strict=True), reverse=True)
-    }

@@ -14,7 +14,8 @@ from recdata.artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS, write_artefact
 from recdata.runs import RunFolder
 from recdata.snapshot.records import Source
 from training.als import AlsConfig, als_stage, fit_als
-from training.blend import DEFAULT_BLEND, Examples, examples_of, fit_chances, joined
+from training.blend import DEFAULT_BLEND, examples_of
+from training.chances import Examples, fit_chances, joined
 from training.history import pair_history
 from training.interactions import InteractionsConfig, build_interactions
 from training.lists import RankedBlock, RankingConfig, rank_for_users, spread
@@ -182,14 +183,16 @@ def model_of(purchases: pl.LazyFrame, as_of: date = AS_OF):
 def test_the_blend_never_looks_at_or_after_its_day() -> None:
     later = shop().with_columns(pl.col("day") + timedelta(days=84))
     one, two = learned(shop()), learned(pl.concat([shop(), later]))
-    for name in ("repeat", "find"):
-        assert getattr(one, name).model_to_string() == getattr(two, name).model_to_string()
+    for model, same in ((one.repeat, two.repeat), (one.find, two.find)):
+        for name in ("features", "thresholds", "missing_right", "leaves"):
+            assert np.array_equal(getattr(model.forest, name), getattr(same.forest, name))
+    assert np.array_equal(one.find.line.weights, two.find.line.weights)
 
 
 def test_the_blend_does_not_depend_on_threads() -> None:
     one, two = (learned(shop(), msgspec.structs.replace(TEN, threads=threads)) for threads in (1, 2))
-    examples = np.random.default_rng(1).random((50, one.repeat.num_feature()))
-    assert np.array_equal(one.repeat.predict(examples), two.repeat.predict(examples))
+    assert np.array_equal(one.repeat.forest.leaves, two.repeat.forest.leaves)
+    assert np.array_equal(one.find.forest.leaves, two.find.forest.leaves)
 
 
 @pytest.mark.parametrize("days", [0, 7])
@@ -232,7 +235,8 @@ def test_fewer_shoppers_are_learned_from_where_there_are_more_than_asked_for() -
 def test_a_period_in_which_nothing_was_bought_teaches_nothing() -> None:
     repeat, _ = examples(later=shop().clear())
     assert not repeat.label.any()
-    assert fit_chances(repeat, range(9), trees=5, leaves=4, rate=0.1, seed=7, threads=1) is None
+    names = [str(at) for at in range(repeat.features.shape[1])]
+    assert fit_chances(repeat, names, trees=5, leaves=4, rate=0.1, seed=7, threads=1) is None
 
 
 def test_a_chance_on_one_switch_is_the_share_that_was_bought() -> None:
@@ -241,7 +245,7 @@ def test_a_chance_on_one_switch_is_the_share_that_was_bought() -> None:
     weight = np.where(label, 1.0, 2.0).astype(np.float32)  # each that was not bought stands for two
     both = joined([Examples(switch, label, weight)] * 2)
     model = fit_chances(both, ["switch"], trees=200, leaves=4, rate=0.1, seed=7, threads=1)
-    chances = model.predict(np.array([[0.0], [1.0]]))
+    chances = model.of(np.array([[0.0], [1.0]], np.float32))
     assert chances == pytest.approx([200 / 1800, 600 / 1400], abs=0.01)
 
 
