@@ -1,1 +1,1 @@
-"""Owns what is likely to become of an item: chances of a hit, of the top, of being worth keeping; its value."""
+"""What is likely to become of an item: a hit, the top of its category, worth keeping; what it will earn."""
