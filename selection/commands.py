@@ -24,6 +24,7 @@ from selection.backtest_table import print_backtest
 from selection.config import SelectionConfig
 from selection.ledger.table import print_ledger
 from selection.pilot.show import show_pilot
+from selection.prices.show import show_prices
 from selection.stages import selection_stages
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
 
@@ -95,6 +96,17 @@ def backtest(door: Door, run_id: str | None) -> None:
 ROWS_OPTION = click.option(
     "--limit", type=click.IntRange(min=1), default=15, show_default=True, help="Rows of each table."
 )
+
+
+@select.command()
+@RUN_OPTION
+@ROWS_OPTION
+@pass_door
+def prices(door: Door, run_id: str | None, limit: int) -> None:
+    """Show which prices move sales, by category and item, and how many discounts are advised."""
+    room = open_room(door, run_id)
+    room.make("prices")
+    show_prices(door.out, room.run, limit=limit)
 
 
 @select.command()

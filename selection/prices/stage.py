@@ -24,17 +24,49 @@ from selection.prices.panel import Panel, weekly_panel
 Floats = NDArray[np.float64]
 
 
+class CategoryElasticity(msgspec.Struct, frozen=True):
+    """A category's elasticity with its 90% interval, of how many items, and how many have their own."""
+
+    category: str
+    items: int
+    identified: int
+    elasticity: float | None
+    low: float | None
+    high: float | None
+
+
+class PriceSummary(msgspec.Struct, frozen=True):
+    """The content of prices.json: counts of items, elasticities of the shop and its categories, discounts.
+
+    tried: items with weeks and prices enough to estimate; discounts_at_the_bound: as deep as is allowed.
+    """
+
+    items: int
+    priced: int
+    with_cost: int
+    sold_below_cost: int
+    tried: int
+    identified: int
+    shop_elasticity: float | None
+    sd_between_items: float | None
+    sd_between_categories: float | None
+    discounts: int
+    discounts_at_the_bound: int
+    median_discount: float | None
+    categories: list[CategoryElasticity]
+
+
 @dataclass(frozen=True, slots=True)
 class Priced:
     """What the stage makes.
 
     Attributes:
         frame: PRICES, one row a sellable item, by item_row.
-        summary: counts and elasticities by category, for prices.json.
+        summary: what is known of the whole and of each category.
     """
 
     frame: pl.DataFrame
-    summary: dict[str, object]
+    summary: PriceSummary
 
 
 def price_items(tables: Tables, config: SelectionConfig) -> Priced:
@@ -75,25 +107,22 @@ def price_items(tables: Tables, config: SelectionConfig) -> Priced:
         elasticity_high=_series(item + Z90 * sd),
         discount=_series(discount.round(4)),
     ).select(pl.col(name).cast(dtype) for name, dtype in PRICES.items())
-    below_cost = int((shelf.unit_cost >= shelf.price).sum())
-    bound = int((~np.isnan(discount) & (discount >= deepest_discount(shelf, prices) - 1e-6)).sum())
-    summary: dict[str, object] = {
-        "items": len(rows),
-        "priced": int((~np.isnan(shelf.price)).sum()),
-        "with_cost": int((~np.isnan(shelf.unit_cost)).sum()),
-        "sold_below_cost": below_cost,
-        "tried": len(own.slope),
-        "identified": int(known.sum()),
-        "shop_elasticity": _number(pooled.shop),
-        "sd_between_items": _number(pooled.within_sd),
-        "sd_between_categories": _number(pooled.between_sd),
-        "discounts": int((~np.isnan(discount)).sum()),
-        "discounts_at_the_bound": bound,
-        "median_discount": _number(float(np.median(discount[~np.isnan(discount)])))
-        if (~np.isnan(discount)).any()
-        else None,
-        "categories": _categories(names, pooled, group[at[known]], prices),
-    }
+    given = ~np.isnan(discount)
+    summary = PriceSummary(
+        items=len(rows),
+        priced=int((~np.isnan(shelf.price)).sum()),
+        with_cost=int((~np.isnan(shelf.unit_cost)).sum()),
+        sold_below_cost=int((shelf.unit_cost >= shelf.price).sum()),
+        tried=len(own.slope),
+        identified=int(known.sum()),
+        shop_elasticity=_number(pooled.shop),
+        sd_between_items=_number(pooled.within_sd),
+        sd_between_categories=_number(pooled.between_sd),
+        discounts=int(given.sum()),
+        discounts_at_the_bound=_at_the_bound(discount, deepest_discount(shelf, prices), prices),
+        median_discount=_number(float(np.median(discount[given]))) if given.any() else None,
+        categories=_categories(names, pooled, group[at[known]], prices),
+    )
     return Priced(frame, summary)
 
 
@@ -104,7 +133,8 @@ def prices_stage(config: SelectionConfig) -> Stage:
         made = price_items(tables_of(ctx.run), config)
         write_artefact(made.frame, ctx.target("prices.parquet"), "prices")
         ctx.target("prices.json").write_bytes(msgspec.json.format(msgspec.json.encode(made.summary)))
-        return {name: value for name, value in made.summary.items() if name != "categories"}
+        told = msgspec.structs.asdict(made.summary)
+        return {name: value for name, value in told.items() if name != "categories"}
 
     return Stage(
         name="prices",
@@ -130,21 +160,27 @@ def _of_sellable(panel: Panel, rows: NDArray[np.int32]) -> tuple[Panel, Estimate
 
 def _categories(
     names: pl.Series, pooled: Pooled, identified: NDArray[np.int64], config: PricesConfig
-) -> list[dict[str, object]]:
+) -> list[CategoryElasticity]:
     """Returns the categories whose elasticity is known, most items first, then by name."""
     own = np.bincount(identified, minlength=len(names))
     told = np.flatnonzero(pooled.counts >= config.category_min_items)
     return [
-        {
-            "category": names[int(number)],
-            "items": int(pooled.counts[number]),
-            "identified": int(own[number]),
-            "elasticity": _number(pooled.group[number]),
-            "low": _number(pooled.group[number] - Z90 * pooled.group_sd[number]),
-            "high": _number(pooled.group[number] + Z90 * pooled.group_sd[number]),
-        }
+        CategoryElasticity(
+            category=names[int(number)],
+            items=int(pooled.counts[number]),
+            identified=int(own[number]),
+            elasticity=_number(pooled.group[number]),
+            low=_number(pooled.group[number] - Z90 * pooled.group_sd[number]),
+            high=_number(pooled.group[number] + Z90 * pooled.group_sd[number]),
+        )
         for number in told[np.argsort(-pooled.counts[told], kind="stable")]
     ]
+
+
+def _at_the_bound(discount: Floats, deepest: Floats, config: PricesConfig) -> int:
+    """Returns how many discounts could not be a step deeper."""
+    given = ~np.isnan(discount)
+    return int((discount[given] + config.discount_step > deepest[given] + 1e-6).sum())
 
 
 def _supply(items: pl.DataFrame, tables: Tables, config: SelectionConfig) -> Floats:

@@ -2,17 +2,23 @@
 
 from io import StringIO
 
+import polars as pl
 import pytest
 from rich.console import Console
 
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.plan import plan_assortment
 from selection.assortment.show import print_plan
+from selection.config import SelectionConfig
 from selection.pilot.config import PilotConfig
 from selection.pilot.plan import plan_pilot
 from selection.pilot.show import STATUS_WORDS, print_pilot
+from selection.prices.config import PricesConfig
+from selection.prices.show import print_prices
+from selection.prices.stage import price_items
 from tests.selection.test_assortment import nothing_alike, shelf
 from tests.selection.test_pilot import made_regions
+from tests.selection.test_prices import TODAY, weekly_shop
 
 
 def console(width):
@@ -59,6 +65,30 @@ def test_a_pilot_plan_shows_its_regions_and_what_it_finds():
         "other lengths",
     ):
         assert text in said
+
+
+def test_prices_show_the_categories_and_the_items_that_answer_most(make_tables):
+    tables = weekly_shop(make_tables, a=(20, 40), b=(30, 45))
+    made = price_items(tables, SelectionConfig(prices=PricesConfig(category_min_items=2)))
+    out = console(80)
+    rows = made.frame.join(tables.items.select("item_row", "item_id", "title"), on="item_row")
+    print_prices(out, made.summary, rows, limit=1)
+    said = out.file.getvalue()
+    assert "title of a" in said
+    assert "title of b" not in said
+    for text in ("A > B", "可识别弹性 elasticity identified", "90% interval"):
+        assert text in said
+
+
+def test_a_shop_without_elasticities_is_told_so(make_tables):
+    tables = make_tables(items={"a": {"price": 3.0}}, as_of=TODAY)
+    made = price_items(tables, SelectionConfig())
+    out = console(80)
+    print_prices(out, made.summary, made.frame.with_columns(item_id=pl.lit("a"), title=pl.lit("")), limit=5)
+    said = out.file.getvalue().split("\n")
+    assert next(line for line in said if "可识别弹性" in line).split()[-1] == "0"
+    assert next(line for line in said if "全店弹性" in line).split()[-1] == "–"
+    assert not any("category" in line for line in said)
 
 
 @pytest.mark.parametrize("status", ["no_picks", "no_regions", "one_region"])

@@ -3,6 +3,7 @@
 import json
 from datetime import date, timedelta
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -99,7 +100,8 @@ def weekly_shop(make_tables, *, cheap_every=3, **items):
 def prices_of(tables, **config):
     made = price_items(tables, SelectionConfig(prices=PricesConfig(**config)))
     assert dict(made.frame.schema) == PRICES
-    return {row["item_row"]: row for row in made.frame.iter_rows(named=True)}, made.summary
+    rows = {row["item_row"]: row for row in made.frame.iter_rows(named=True)}
+    return rows, msgspec.structs.asdict(made.summary)
 
 
 def test_an_elasticity_is_identified_only_where_prices_moved_and_weeks_are_enough(make_tables):
