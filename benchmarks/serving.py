@@ -28,6 +28,7 @@ from cases.opening import opening
 from cases.plan import FULL, QUICK, Plan
 from cases.recall import recall
 from cases.recording import recording
+from cases.selection import selection
 from cases.swapping import swapping
 from cases.tail import tail
 from load.figures import Figure, Limits, markdown, number, table
@@ -55,6 +56,7 @@ CASES = {
     "opening": Case(opening, ("50k", "1M")),
     "swapping": Case(swapping, ("50k", "1M")),
     "recording": Case(recording, ("50k",)),
+    "selection": Case(selection, ("50k",)),
 }
 QUICK_SIZE = "5k"
 

@@ -8,14 +8,24 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from recdata.snapshot import CandidateRecord, Snapshot
-from recsvc.review_book import date_message
+from recsvc.forecast_messages import forecast_message
+from recsvc.review_book import UNTOUCHED, date_message
 from recsvc.v1.common_pb2 import Language
-from recsvc.v1.selection_service_pb2 import Candidate, Elasticity, LookAlike, ScoreComponent
+from recsvc.v1.selection_service_pb2 import (
+    Candidate,
+    Elasticity,
+    ForecastLevel,
+    LookAlike,
+    ScoreComponent,
+)
 from recsvc.wire import RESULTS_TAG, item_message, money, varint
 from recsvc.words import action_of, stage_of
 
 #: How many candidates are kept as bytes at most, some 1.5 kB each; past it all are let go and made again.
 MAX_KEPT = 20_000
+#: The same of the pages of GetCandidate, some 5 kB each.
+MAX_PAGES = 2_000
+FORECAST_TAG = b"\x12"  # field 2 of GetCandidateResponse, length-delimited
 REVIEW_TAG = b"\xfa\x01"  # field 31 of Candidate, length-delimited
 RANK_TAG = b"\x08"  # field 1 of RescoredCandidate, varint
 SCORE_TAG = b"\x11"  # field 2 of RescoredCandidate, eight bytes
@@ -35,7 +45,11 @@ class CandidateEntries:
         self._snapshot = snapshot
         self._currency = snapshot.manifest.currency
         self._max_kept = max_kept
-        self._kept: dict[tuple[int, Language.ValueType], bytes] = {}
+        #: By place and language: whole entries of those whom nobody reviewed, and the others without review.
+        self._untouched: dict[tuple[int, Language.ValueType], bytes] = {}
+        self._reviewed: dict[tuple[int, Language.ValueType], bytes] = {}
+        #: What GetCandidate tells: the candidate without its review, and the forecast's field.
+        self._pages: dict[tuple[int, Language.ValueType], tuple[bytes, bytes]] = {}
 
     def results(
         self,
@@ -48,11 +62,12 @@ class CandidateEntries:
 
         Args:
             places: ranks less 1, in the order of the answer.
-            reviews: a serialised ReviewStatus for each; b"" for none.
+            reviews: a serialised ReviewStatus for each, `UNTOUCHED` itself where nobody reviewed it; b""
+                where that is not known.
             language: of the reasons.
             prices: by item row, prices that stand in for those of the snapshot.
         """
-        return b"".join(_field(RESULTS_TAG, body) for body in self._bodies(places, reviews, language, prices))
+        return b"".join(self._entries(places, reviews, language, prices))
 
     def rescored(
         self,
@@ -65,11 +80,43 @@ class CandidateEntries:
     ) -> bytes:
         """Returns the `results` of a RescoreCandidatesResponse; `ranks` and `scores` are the new ones."""
         parts = []
-        bodies = self._bodies(places, reviews, language, prices)
-        for rank, score, body in zip(ranks, scores, bodies, strict=True):
-            head = RANK_TAG + varint(rank) + SCORE_TAG + _DOUBLE.pack(score)
-            parts.append(_field(RESULTS_TAG, head + _field(CANDIDATE_TAG, body)))
+        entries = self._entries(places, reviews, language, prices)
+        for rank, score, entry in zip(ranks, scores, entries, strict=True):
+            # An entry is a tag of one byte, a length and a candidate: another tag makes it another field.
+            candidate = CANDIDATE_TAG + entry[1:]
+            parts.append(
+                _field(RESULTS_TAG, RANK_TAG + varint(rank) + SCORE_TAG + _DOUBLE.pack(score) + candidate)
+            )
         return b"".join(parts)
+
+    def page(
+        self, place: int, review: bytes, language: Language.ValueType, prices: Mapping[int, float]
+    ) -> bytes:
+        """Returns the `candidate` and the `forecast` of a GetCandidateResponse.
+
+        Args:
+            place: its rank less 1.
+            review: its serialised ReviewStatus; b"" where that is not known.
+            language: of the reasons.
+            prices: by item row, prices that stand in for those of the snapshot.
+        """
+        repriced = bool(prices) and int(self._snapshot.candidate_columns.rows[place]) in prices
+        kept = None if repriced else self._pages.get((place, language))
+        if kept is None:
+            made = self.message(place, language, prices, full=True)
+            level, item_id = ForecastLevel.FORECAST_LEVEL_ITEM, made.item.item_id
+            record = self._snapshot.forecast("item", item_id)
+            forecast = b""
+            if record is not None:
+                message = forecast_message(level, item_id, record, record.mean.size)
+                forecast = _field(FORECAST_TAG, message.SerializeToString())
+            kept = made.SerializeToString(), forecast
+            if not repriced:
+                if len(self._pages) >= MAX_PAGES:
+                    self._pages = {}
+                self._pages[place, language] = kept
+        body, forecast = kept
+        return _reviewed(body, review) + forecast  # `candidate` has the number that `results` has in a list
 
     def message(
         self, place: int, language: Language.ValueType, prices: Mapping[int, float], *, full: bool
@@ -94,25 +141,42 @@ class CandidateEntries:
                 made.look_alikes.append(LookAlike(item_id=item_id, title=title, similarity=similarity))
         return made
 
-    def _bodies(
+    def _entries(
         self,
         places: Sequence[int],
         reviews: Sequence[bytes],
         language: Language.ValueType,
         prices: Mapping[int, float],
     ) -> list[bytes]:
-        rows, bodies = self._snapshot.candidate_columns.rows, []
+        """Returns each candidate with its review as one entry of `results`."""
+        rows, untouched = self._snapshot.candidate_columns.rows, self._untouched
+        entries = []
         for place, review in zip(places, reviews, strict=True):
-            repriced = bool(prices) and int(rows[place]) in prices
-            body = None if repriced else self._kept.get((place, language))
-            if body is None:
+            if prices and int(rows[place]) in prices:
                 body = self.message(place, language, prices, full=False).SerializeToString()
-                if not repriced:
-                    if len(self._kept) >= self._max_kept:
-                        self._kept = {}
-                    self._kept[place, language] = body
-            bodies.append(body + _field(REVIEW_TAG, review) if review else body)
-        return bodies
+                entries.append(_reviewed(body, review))
+            elif review is not UNTOUCHED:
+                entries.append(_reviewed(self._body(place, language), review))
+            else:
+                entry = untouched.get((place, language))
+                if entry is None:
+                    body = self.message(place, language, {}, full=False).SerializeToString()
+                    entry = _reviewed(body, review)
+                    if len(untouched) >= self._max_kept:
+                        untouched = self._untouched = {}
+                    untouched[place, language] = entry
+                entries.append(entry)
+        return entries
+
+    def _body(self, place: int, language: Language.ValueType) -> bytes:
+        """Returns a candidate that somebody reviewed as bytes, without its review."""
+        body = self._reviewed.get((place, language))
+        if body is None:
+            body = self.message(place, language, {}, full=False).SerializeToString()
+            if len(self._reviewed) >= self._max_kept:
+                self._reviewed = {}
+            self._reviewed[place, language] = body
+        return body
 
     def _message(
         self, record: CandidateRecord, language: Language.ValueType, prices: Mapping[int, float]
@@ -155,6 +219,11 @@ class CandidateEntries:
             discount=record.discount,
             chosen=record.chosen,
         )
+
+
+def _reviewed(body: bytes, review: bytes) -> bytes:
+    """Returns a candidate's entry; without a review where that is not known."""
+    return _field(RESULTS_TAG, body + _field(REVIEW_TAG, review) if review else body)
 
 
 def _field(tag: bytes, content: bytes) -> bytes:

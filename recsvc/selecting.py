@@ -1,46 +1,29 @@
-"""Owns SelectionService's reads: candidates in any order and under any weights, one by one, and forecasts."""
+"""Owns SelectionService's reads: candidates in any order and under any weights, and one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
-from google.type.date_pb2 import Date
 
 from recdata.errors import LiveStoreUnavailableError
-from recdata.snapshot import ForecastRecord
 from recdata.snapshot.records import Int32s
 from recsvc import paging
 from recsvc.answers import answer_info, language_of
 from recsvc.call import Call
 from recsvc.candidate_requests import order_of, query_of, state_wanted, weights_of
-from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
 from recsvc.review_book import UNTOUCHED, status_of
 from recsvc.reviewing import candidate_place, review_message
 from recsvc.v1.selection_service_pb2 import (
-    Forecast,
-    ForecastDay,
-    ForecastLevel,
     GetCandidateRequest,
     GetCandidateResponse,
-    GetForecastRequest,
-    GetForecastResponse,
     ListCandidatesRequest,
     ListCandidatesResponse,
     RescoreCandidatesRequest,
     RescoreCandidatesResponse,
 )
 
-#: By level: its name in the snapshot.
-LEVELS = {
-    ForecastLevel.FORECAST_LEVEL_TOTAL: "total",
-    ForecastLevel.FORECAST_LEVEL_CHANNEL: "channel",
-    ForecastLevel.FORECAST_LEVEL_REGION: "region",
-    ForecastLevel.FORECAST_LEVEL_CATEGORY: "category",
-    ForecastLevel.FORECAST_LEVEL_ITEM: "item",
-}
 #: How many reviews of a candidate are told, latest first.
 MAX_REVIEWS = 50
 
@@ -107,55 +90,20 @@ def get_candidate(call: Call, request: GetCandidateRequest) -> bytes:
         UnknownNameError: the item is no candidate.
     """
     generation = call.generation
+    index = generation.candidates
     place = candidate_place(request.item_id, generation)
-    answer = GetCandidateResponse(
-        candidate=generation.candidates.entries.message(
-            place, language_of(request.language, generation), call.catalogue.repriced, full=True
-        )
-    )
-    forecast = generation.snapshot.forecast("item", request.item_id)
-    if forecast is not None:
-        level = ForecastLevel.FORECAST_LEVEL_ITEM
-        answer.forecast.CopyFrom(_forecast_message(level, request.item_id, forecast, forecast.mean.size))
+    review, rest = b"", GetCandidateResponse()
     if call.view is not None:
         try:
-            reviews, book = call.view.reviews, generation.candidates.reviews
+            reviews, book = call.view.reviews, index.reviews
             status = status_of(reviews.state(request.item_id), book.advised(place), book.today())
-            answer.reviews.extend(map(review_message, reviews.trail(request.item_id, most=MAX_REVIEWS)))
-            answer.candidate.review.CopyFrom(status)
+            rest.reviews.extend(map(review_message, reviews.trail(request.item_id, most=MAX_REVIEWS)))
+            review = status.SerializeToString()
         except LiveStoreUnavailableError as error:
             call.degrade("LIVE_STORE_UNAVAILABLE", str(error))
-    answer.info.CopyFrom(answer_info(generation, call.degradations))
-    return answer.SerializeToString()
-
-
-def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
-    """Returns a serialised GetForecastResponse.
-
-    Raises:
-        UnknownNameError: there is no such forecast.
-        InvalidFieldError: no level, or a negative number of days.
-    """
-    generation = call.generation
-    level = LEVELS.get(request.level)
-    if level is None:
-        raise InvalidFieldError("level", f"level must be one of {', '.join(LEVELS.values())}")
-    if request.days < 0:
-        raise InvalidFieldError(
-            "days", f"days is {request.days}; give 0 for the whole horizon, or 1 and more"
-        )
-    record = generation.snapshot.forecast(level, request.key)
-    if record is None:
-        raise UnknownNameError(
-            f"snapshot {generation.snapshot_id} has no forecast of {level} {quoted(request.key)}; "
-            "items that sell seldom have none of their own, ask for their category",
-            reason="FORECAST_NOT_FOUND",
-            field="key",
-            metadata={"level": level, "key": request.key, "snapshot_id": generation.snapshot_id},
-        )
-    count = min(request.days or record.mean.size, record.mean.size)
-    forecast = _forecast_message(request.level, request.key, record, count)
-    return GetForecastResponse(forecast=forecast, info=answer_info(generation)).SerializeToString()
+    rest.info.CopyFrom(answer_info(generation, call.degradations))
+    language = language_of(request.language, generation)
+    return index.entries.page(place, review, language, call.catalogue.repriced) + rest.SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +135,7 @@ def _page(
             )
         book = generation.candidates.reviews
         at = at[book.states(call.view, book.today())[order[at]] == wanted]
-    first = int(np.searchsorted(at, min(start, order.size)))
+    first = int(np.searchsorted(at, np.int32(min(start, order.size)))) if start else 0
     page = at[first : first + limit]
     more = first + limit < at.size
     token = paging.next_token(request, generation.snapshot_id, int(page[-1]) + 1) if more else ""
@@ -210,22 +158,3 @@ def _reviews(call: Call, places: list[int]) -> list[bytes]:
                 for place in places
             ]
     return [b""] * len(places)
-
-
-def _forecast_message(
-    level: ForecastLevel.ValueType, key: str, record: ForecastRecord, count: int
-) -> Forecast:
-    """Returns the first so many days of a forecast."""
-    days = []
-    mean, q10, q90 = record.mean.tolist(), record.q10.tolist(), record.q90.tolist()
-    for place in range(count):
-        day = record.first_day + timedelta(days=place)
-        days.append(
-            ForecastDay(
-                day=Date(year=day.year, month=day.month, day=day.day),
-                mean=mean[place],
-                q10=q10[place],
-                q90=q90[place],
-            )
-        )
-    return Forecast(level=level, key=key, method=record.method, days=days)

@@ -22,6 +22,7 @@ from recsvc.cataloguing import create_rule, delete_rule, get_item, list_rules, u
 from recsvc.config import ServingConfig
 from recsvc.erasing import erase_customer
 from recsvc.errors import EXPECTED, MalformedRequestError, abort, code_of
+from recsvc.forecasting import get_forecast
 from recsvc.live import LiveHold
 from recsvc.log import log, request_id_of
 from recsvc.metrics import Meter
@@ -30,7 +31,7 @@ from recsvc.ports import address_text, cannot_listen, check_port
 from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.recording import record_events
 from recsvc.reviewing import review_candidate
-from recsvc.selecting import get_candidate, get_forecast, list_candidates, rescore_candidates
+from recsvc.selecting import get_candidate, list_candidates, rescore_candidates
 from recsvc.serving import Generation, Serving
 from recsvc.side import SideServices
 from recsvc.snapshots import activate_snapshot, list_snapshots

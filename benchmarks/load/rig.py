@@ -24,7 +24,7 @@ import psutil
 from load.names import SIZE_FILE
 from load.synthetic import SIZES, Synthetic
 from recdata.releases import CURRENT_FILE, Releases
-from recdata.snapshot import records
+from recdata.snapshot import columns, records
 from recdata.snapshot.checking import ARRAYS
 from recdata.snapshot.records import FORMAT_VERSION
 from recsvc.supervisor import ONE_THREAD
@@ -41,7 +41,10 @@ class CannotMeasureError(Exception):
 
 def shop_home(size: str) -> Path:
     """Returns the home folder of a made shop, after making it where it is not there yet."""
-    made_by = [FOLDER / "synthetic.py", FOLDER / "exact.py", Path(records.__file__)]
+    made_by = [
+        *(FOLDER / name for name in ("synthetic.py", "exact.py", "selections.py")),
+        *(Path(module.__file__ or "") for module in (columns, records)),
+    ]
     sources = b"".join(path.read_bytes() for path in made_by)
     state = f"{FORMAT_VERSION} {sorted(ARRAYS)} {SIZES[size]}".encode()
     home = CACHE / f"{size}-{hashlib.sha256(sources + state).hexdigest()[:10]}"

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from load import selections
 from load.exact import Float32s, Int32s, top_items
 from recdata.foldin import FoldedIn
 from recdata.snapshot import FoldIn, ItemRecord, Manifest, RankedList, SnapshotWriter, UserRecord
@@ -182,7 +183,10 @@ class Synthetic:
         writer.write_users(self._users(self._shoppers(shop)))
         writer.write_lists(_lists(shop, categories))
         writer.write_forecasts({})
-        writer.write_candidates([])
+        leaves = [_leaf(cluster) for cluster in shop.cluster.tolist()]
+        writer.write_candidates(
+            selections.records([item_id(row) for row in range(size.items)], leaves, seed=size.seed)
+        )
         return writer.finish(
             as_of=AS_OF,
             created_at=datetime(2025, 1, 1, tzinfo=UTC),

@@ -62,7 +62,8 @@ class CandidateColumns:
 
     def place(self, item_row: int) -> int | None:
         """Returns the place of an item among the candidates, None where it is none."""
-        at = int(np.searchsorted(self.rows, item_row, sorter=self.by_row))
+        # A key of another type would make numpy convert, so copy, the whole column.
+        at = int(np.searchsorted(self.rows, np.int32(item_row), sorter=self.by_row))
         if at == self.rows.size or self.rows[self.by_row[at]] != item_row:
             return None
         return int(self.by_row[at])

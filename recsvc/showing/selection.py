@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from google.type.money_pb2 import Money
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from recsvc.showing.parts import (
@@ -78,7 +79,9 @@ def show_rescored(out: Console, answer: RescoreCandidatesResponse) -> None:
 def show_candidate(out: Console, answer: GetCandidateResponse) -> None:
     """Prints one candidate: what is advised, why and why not, its figures, its forecast, its reviews."""
     found = answer.candidate
-    show_facts(out, f"{found.rank}. {found.item.title} ({found.item.item_id})", _facts(found))
+    item_id = _item_id(found)
+    title = f"{found.rank}. {found.item.title or found.item.item_id}"
+    show_facts(out, f"{title} ({item_id})" if item_id and found.item.title else title, _facts(found))
     for heading, texts in (
         ("Why", found.reasons),
         ("Against it", found.against),
@@ -87,7 +90,7 @@ def show_candidate(out: Console, answer: GetCandidateResponse) -> None:
         if texts:
             out.print(Text(heading, style="bold"))
             for text in texts:
-                out.print(Text(f"  {text}"))
+                out.print(Padding(Text(text), (0, 0, 0, 2)))
     if found.components:
         table = table_of("", "component", "value")
         for part in found.components:
