@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 from prophet import Prophet
 
-from recdata.errors import ConfigError
 from training.forecast.config import ForecastConfig
 from training.forecast.fits import (
     INTERMITTENT,
@@ -20,7 +19,6 @@ from training.forecast.fits import (
     forecast_series,
     recent_forecast,
 )
-from training.forecast.holidays import recurring_holidays
 from training.forecast.prophet_fit import fit_prophet
 
 START = date(2024, 1, 1)  # a Monday
@@ -46,8 +44,7 @@ def test_our_way_through_prophet_gives_what_its_own_predict_gives() -> None:
     rng = np.random.default_rng(7)
     promoted = (np.arange(214) % 10 < 3).astype(np.float64)
     values = weekly(200) + 8 * promoted[:200] + rng.normal(0, 2, 200)
-    days = ((START + timedelta(days=30), "Fair"), (START + timedelta(days=205), "Fair"))
-    trend, rest = fit_prophet(task(values, regressors={"mailer": promoted}, holidays=days), 200)
+    trend, rest = fit_prophet(task(values, regressors={"mailer": promoted}), 200)
 
     frame = pd.DataFrame({"ds": pd.date_range(START, periods=214), "mailer": promoted})
     plain = Prophet(
@@ -55,7 +52,6 @@ def test_our_way_through_prophet_gives_what_its_own_predict_gives() -> None:
         daily_seasonality=False,
         changepoint_prior_scale=CONFIG.changepoint_prior_scale,
         changepoint_range=CONFIG.changepoint_range,
-        holidays=pd.DataFrame({"ds": pd.to_datetime([day for day, _ in days]), "holiday": "Fair"}),
     )
     plain.add_regressor("mailer")
     plain.fit(frame.iloc[:200].assign(y=values), algorithm="LBFGS")
@@ -68,15 +64,6 @@ def test_a_planned_promotion_raises_the_days_that_it_covers() -> None:
     values = 10 + 10 * promoted[:126]
     mean = forecast_series(task(values, regressors={"flash": planned})).mean
     assert mean[7:].min() > 1.5 * mean[:7].max()
-
-
-def test_a_holiday_seen_last_year_is_expected_again() -> None:
-    christmas = [date(2024, 12, 25), date(2025, 12, 25)]
-    values = np.full(720, 10.0)
-    values[(christmas[0] - START).days] = 60.0
-    forecast = forecast_series(task(values, 10, holidays=tuple((day, "Christmas Day") for day in christmas)))
-    there = (christmas[1] - START).days - 720
-    assert forecast.mean[there] > 2 * np.delete(forecast.mean, there).max()
 
 
 def test_a_falling_series_is_never_forecast_below_zero() -> None:
@@ -111,7 +98,6 @@ def test_four_days_of_sales_are_averaged_not_extrapolated() -> None:
 def test_nothing_sold_is_nothing_forecast() -> None:
     forecast = forecast_series(task(np.zeros(50)))
     assert forecast.mean.tolist() == [0.0] * 14
-    assert forecast.sigma == 0
 
 
 @pytest.mark.parametrize("values", [np.tile([0.0, 0.0, 6.0], 40), np.tile([4.0, 5.0, 6.0], 12)])
@@ -124,18 +110,3 @@ def test_days_of_net_returns_neither_break_a_fit_nor_make_it_negative() -> None:
     values = np.tile([3.0, 0.0, -2.0, 0.0], 30)
     assert forecast_series(task(values)).mean.min() >= 0
     assert recent_forecast(task(np.array([1.0, -9.0]))).mean.tolist() == [0.0] * 14
-
-
-def test_china_keeps_its_festivals_and_loses_the_swap_days_of_single_years() -> None:
-    days = recurring_holidays("CN", date(2023, 1, 1), date(2025, 12, 31))
-    names = {name for _, name in days}
-    assert (date(2024, 10, 1), "National Day") in days
-    assert any("Spring Festival" in name or "Chinese New Year" in name for name in names)
-    assert not any("Day off" in name for name in names)
-    assert len(names) < 15
-
-
-def test_no_country_has_no_holidays_and_an_unknown_one_is_refused() -> None:
-    assert recurring_holidays("", START, START) == ()
-    with pytest.raises(ConfigError, match=r"country = 'Atlantis'.*such as CN, or leave it"):
-        recurring_holidays("Atlantis", START, START)

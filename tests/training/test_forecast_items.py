@@ -11,8 +11,8 @@ from scipy import sparse
 
 from recdata.artefacts import DAILY_SALES, FORECAST_TOTALS
 from training.forecast.accuracy import measure_accuracy
+from training.forecast.candidates import top_down
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import NOTHING
 from training.forecast.history import NEVER, History, promotion_shares
 from training.forecast.intervals import (
     FIRST_Z,
@@ -22,7 +22,7 @@ from training.forecast.intervals import (
     series_bounds,
     widening,
 )
-from training.forecast.topdown import OWN_RATE, TOP_DOWN, forecast_items, item_rates
+from training.forecast.regression import usual_rate
 
 # A half-life so long that every day counts the same.
 FLAT = ForecastConfig(share_half_life_days=1e9, launch_floor_days=1, horizon_days=10, recent_days=4)
@@ -50,43 +50,47 @@ def history(units: list[list[float]], categories: list[int], launched: list[int]
     return History(**settings | more)
 
 
+def rates(shop: History, origin: int, config: ForecastConfig = FLAT) -> np.ndarray:
+    return usual_rate(shop.units, shop.launched, origin, config)
+
+
+def shared(shop: History, origin: int, categories: list[float]) -> list[float]:
+    weeks = np.array(categories, dtype=np.float64)[:, None]
+    return top_down(rates(shop, origin), shop.item_category, weeks).ravel().tolist()
+
+
 def test_a_category_is_shared_out_by_what_its_items_sold() -> None:
     shop = history([[3, 3, 3, 3], [1, 1, 1, 1], [0, 0, 0, 0]], [0, 0, 0], [0, 0, NEVER])
-    items = forecast_items(shop, 4, np.array([80.0, 0.0]), FLAT)
-    assert items.mean.tolist() == [60.0, 20.0, 0.0]
-    assert items.method.tolist() == [TOP_DOWN, TOP_DOWN, NOTHING]
-    assert items.known.tolist() == [True, True, False]
+    assert shared(shop, 4, [8.0, 0.0]) == pytest.approx([6.0, 2.0, 0.0])
 
 
 def test_an_item_launched_within_the_window_is_rated_since_its_launch() -> None:
     shop = history([[2, 2, 2, 2], [0, 0, 2, 2]], [0, 0], [0, 2])
-    np.testing.assert_allclose(item_rates(shop, 4, FLAT), [2.0, 2.0])
+    np.testing.assert_allclose(rates(shop, 4), [2.0, 2.0])
     floored = ForecastConfig(share_half_life_days=1e9, launch_floor_days=4)
-    np.testing.assert_allclose(item_rates(shop, 4, floored), [2.0, 1.0])
+    np.testing.assert_allclose(rates(shop, 4, floored), [2.0, 1.0])
 
 
 def test_a_sale_one_half_life_ago_counts_half() -> None:
     shop = history([[0, 0, 6], [0, 6, 0]], [0, 0], [0, 0])
-    rates = item_rates(shop, 3, ForecastConfig(share_half_life_days=1.0))
-    np.testing.assert_allclose(rates[1] / rates[0], 0.5)
+    found = rates(shop, 3, ForecastConfig(share_half_life_days=1.0))
+    np.testing.assert_allclose(found[1] / found[0], 0.5)
 
 
 def test_an_item_without_category_keeps_its_own_rate() -> None:
-    items = forecast_items(history([[1, 3, 1, 3]], [-1], [0]), 4, np.zeros(2), FLAT)
-    np.testing.assert_allclose(items.mean, [20.0])
-    assert items.method.tolist() == [OWN_RATE]
+    assert shared(history([[1, 3, 1, 3]], [-1], [0]), 4, [0.0, 0.0]) == pytest.approx([2.0])
 
 
-def test_the_future_of_an_origin_does_not_reach_its_shares() -> None:
+def test_the_future_of_an_origin_does_not_reach_its_rates() -> None:
     before = history([[2, 2, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]], [0, 0, 0], [0, 0, NEVER])
     after = history([[2, 2, 0, 0], [1, 1, 99, 99], [0, 0, 50, 0]], [0, 0, 0], [0, 0, 2])
-    found = [forecast_items(shop, 2, np.array([30.0, 0.0]), FLAT).mean for shop in (before, after)]
-    assert found[0].tolist() == found[1].tolist() == [20.0, 10.0, 0.0]
+    found = [shared(shop, 2, [3.0, 0.0]) for shop in (before, after)]
+    assert found[0] == found[1] == pytest.approx([2.0, 1.0, 0.0])
 
 
 def test_returns_do_not_make_a_share_negative() -> None:
     shop = history([[5, -9], [4, 0]], [0, 0], [0, 0])
-    assert forecast_items(shop, 2, np.array([8.0, 0.0]), FLAT).mean.tolist() == [0.0, 8.0]
+    assert shared(shop, 2, [8.0, 0.0]) == pytest.approx([0.0, 8.0])
 
 
 def test_a_promotion_counts_by_the_revenue_of_its_items_and_only_as_far_as_it_is_planned() -> None:

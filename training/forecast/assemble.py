@@ -1,111 +1,113 @@
-"""Owns the way from fitted series to the two artefacts: items top-down, quantiles, rows."""
+"""Owns the way from fitted series to the two artefacts: origins oldest first, quantiles, rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
 from recdata.artefacts import FORECAST_DAILY, FORECAST_TOTALS
-from training.forecast.calibration import Calibration, Fitted, scale_of_total
+from training.forecast.calibration import Calibration, scale_of_total
+from training.forecast.candidates import Fits
 from training.forecast.config import ForecastConfig
 from training.forecast.daily import daily_rows
-from training.forecast.fits import Floats
 from training.forecast.history import History
 from training.forecast.intervals import item_bounds, series_bounds
-from training.forecast.topdown import ItemForecasts, forecast_items
+from training.forecast.outcome import Choices, Outcome, forecast_origin
+from training.forecast.standing import Level, Standing
 
 
 def assemble(
-    history: History, origins: Sequence[int], fitted: Fitted, config: ForecastConfig
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Returns forecast_daily and forecast_totals; warm-up origins give errors to learn from, no rows.
+    history: History,
+    level: Level,
+    standings: Sequence[Standing],
+    fits: Mapping[int, Fits],
+    config: ForecastConfig,
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str]]:
+    """Returns forecast_daily, forecast_totals, and the methods that lead in each segment.
 
-    Origins are taken oldest first, and each one's quantiles know only errors of horizons that ended by then.
+    Warm-up origins give errors to learn from and no rows.
     """
-    calibration = Calibration()
-    reported = set(origins[-1 - config.back_test_origins :])
-    waiting = list(origins)
+    reported = {standing.origin for standing in standings[-1 - config.back_test_origins :]}
     totals: list[pl.DataFrame] = []
     daily = pl.DataFrame(schema=FORECAST_DAILY)
-    outcomes: dict[int, tuple[Fitted, ItemForecasts]] = {}
-    for origin in origins:
-        while waiting and waiting[0] + config.horizon_days <= origin:
+    leading: dict[str, str] = {}
+    for outcome, calibration, choices in walk(history, level, standings, fits, config):
+        if outcome.origin in reported:
+            totals.append(_total_rows(calibration, history, level, outcome, config))
+        if outcome.origin == history.n_days:
+            daily = daily_rows(calibration, history, level, outcome, config)
+            leading = choices.series.figures() | choices.items.figures()
+    return daily, pl.concat(totals), leading
+
+
+def walk(
+    history: History,
+    level: Level,
+    standings: Sequence[Standing],
+    fits: Mapping[int, Fits],
+    config: ForecastConfig,
+) -> Iterator[tuple[Outcome, Calibration, Choices]]:
+    """Yields each origin's forecasts, oldest first, with what had been learned when they were made.
+
+    Methods and quantiles of an origin know only horizons that had ended by then.
+    """
+    calibration, choices = Calibration(), Choices.fresh()
+    waiting: list[Outcome] = []
+    for standing in standings:
+        while waiting and waiting[0].origin + config.horizon_days <= standing.origin:
             past = waiting.pop(0)
-            calibration.learn(history, past, *outcomes.pop(past), config)
-        here = [pair for pair in fitted if pair[0].origin == origin]
-        items = forecast_items(history, origin, _category_totals(history, here, config), config)
-        outcomes[origin] = (here, items)
-        if origin in reported:
-            totals.append(_total_rows(calibration, history, origin, here, items, config))
-        if origin == history.n_days:
-            daily = daily_rows(calibration, history, here, items, config)
-    return daily, pl.concat(totals)
-
-
-def _category_totals(history: History, here: Fitted, config: ForecastConfig) -> Floats:
-    position = {path: number for number, path in enumerate(history.categories)}
-    sums = np.zeros(len(history.categories))
-    for series, forecast in here:
-        if series.level == "category":
-            sums[position[series.key]] = forecast.mean[: config.horizon_days].sum()
-    return sums
+            choices.learn(history, level, past)
+            calibration.learn(history, level, past, config)
+        here = fits.get(standing.origin, {})
+        outcome = forecast_origin(history, level, standing, here, choices, config)
+        yield outcome, calibration, choices
+        if standing.origin < history.n_days:
+            waiting.append(outcome)
 
 
 def _total_rows(
-    calibration: Calibration,
-    history: History,
-    origin: int,
-    here: Fitted,
-    items: ItemForecasts,
-    config: ForecastConfig,
+    calibration: Calibration, history: History, level: Level, outcome: Outcome, config: ForecastConfig
 ) -> pl.DataFrame:
+    final = outcome.origin == history.n_days
     rows = []
-    own: dict[str, tuple[float, str]] = {}
-    for series, forecast in here:
-        mean = float(forecast.mean[: config.horizon_days].sum())
-        if series.level == "item":
-            own[series.key] = (mean, forecast.method)
+    for row, (name, key) in enumerate(level.names):
+        days = outcome.series.days[row, : config.horizon_days]
+        mean = float(days.sum())
+        # Which channels and regions are large is known only now.
+        if not final and (
+            name in ("channel", "region") or not (level.units[row, : outcome.origin] > 0).any()
+        ):
             continue
-        points = calibration.points(calibration.totals, series.level)
-        low, high = series_bounds(np.array([mean]), np.array([scale_of_total(forecast, config)]), points)
+        points = calibration.points(calibration.totals, name)
+        scale = np.array([scale_of_total(days, outcome.sigma[row])])
+        low, high = series_bounds(np.array([mean]), scale, points)
         low, high = (low, high) if mean > 0 else (np.zeros(1), np.zeros(1))
-        rows.append((series.level, series.key, mean, low[0], high[0], forecast.method))
-    frame = pl.DataFrame(rows, schema=["level", "key", "mean", "q10", "q90", "method"], orient="row")
-    item_rows = _item_totals(calibration, history, origin, items, own)
-    return (
-        pl.concat([frame, item_rows], how="vertical_relaxed")
-        .with_columns(
-            pl.lit(history.day(origin)).alias("origin"),
-            pl.lit(config.horizon_days).alias("horizon_days"),
-        )
-        .cast({name: dtype for name, dtype in FORECAST_TOTALS.items() if name != "origin"})
-        .select(list(FORECAST_TOTALS))
-    )
-
-
-def _item_totals(
-    calibration: Calibration,
-    history: History,
-    origin: int,
-    items: ItemForecasts,
-    own: dict[str, tuple[float, str]],
-) -> pl.DataFrame:
-    mean, method = items.mean.copy(), items.method.copy()
-    row_of = {history.item_ids[row]: row for row in range(len(history.item_ids))} if own else {}
-    for key, (value, name) in own.items():
-        mean[row_of[key]], method[row_of[key]] = value, name
+        rows.append((name, key, mean, low[0], high[0], outcome.series.method[row]))
+    names = ["level", "key", "mean", "q10", "q90", "method"]
+    types = {name: FORECAST_TOTALS[name] for name in names}
+    frame = pl.DataFrame(rows, schema=types, orient="row")
     # At as_of every item of the catalogue has a row, at a past origin those that were there then.
-    rows = np.arange(len(mean)) if origin == history.n_days else np.flatnonzero(items.known)
-    low, high = item_bounds(calibration.items, mean[rows])
-    return pl.DataFrame(
+    known = np.arange(len(outcome.known)) if final else np.flatnonzero(outcome.known)
+    mean = outcome.items.days[known, : config.horizon_days].sum(axis=1)
+    low, high = item_bounds(calibration.items, mean)
+    items = pl.DataFrame(
         {
-            "level": pl.repeat("item", len(rows), eager=True),
-            "key": pl.Series(history.item_ids, dtype=pl.String).gather(rows),
-            "mean": mean[rows],
+            "level": pl.repeat("item", len(known), eager=True),
+            "key": pl.Series(history.item_ids, dtype=pl.String).gather(known),
+            "mean": mean,
             "q10": low,
             "q90": high,
-            "method": pl.Series(method[rows].tolist(), dtype=pl.String),
-        }
+            "method": pl.Series(outcome.items.method[known].tolist(), dtype=pl.String),
+        },
+        schema=types,
+    )
+    return (
+        pl.concat([frame, items])
+        .with_columns(
+            pl.lit(history.day(outcome.origin)).alias("origin"),
+            pl.lit(config.horizon_days).cast(FORECAST_TOTALS["horizon_days"]).alias("horizon_days"),
+        )
+        .select(list(FORECAST_TOTALS))
     )

@@ -26,9 +26,20 @@ class ForecastConfig(RoomConfig, frozen=True):
     history_days: Annotated[int, Meta(ge=28)] = 1095
     # Levels of the category path ("A > B > C") that make one series; 1 or more.
     category_depth: PositiveInt = 2
-    # So many items with most revenue get a fit of their own at the run's own day, where they
-    # sell on enough days; 0 or more.
-    prophet_items: NonNegativeInt = 100
+    # Prophet competes for so many categories with most revenue (intermittent and short ones have methods
+    # of their own); 0 or more.
+    prophet_categories: NonNegativeInt = 40
+    # and for so many items with most revenue, where they sell on enough days; 0 or more.
+    prophet_items: NonNegativeInt = 20
+    # Trees of the regression that all series share; 0 does without it.
+    regression_trees: NonNegativeInt = 100
+    # Rows that it learns from, at most, at each origin and for each of series and items; 1000 or more.
+    regression_rows: Annotated[int, Meta(ge=1000)] = 120_000
+    # No forecast of a horizon exceeds the best four weeks of the series' history more than so many times,
+    # recurring events aside; 1 or more.
+    cap_multiple: Annotated[float, Meta(ge=1)] = 3.0
+    # Whether an index of the market, where the tables have one, may compete as a feature.
+    market: bool = True
     # A channel or region gets a series when it has at least this share of revenue; 0 to 1.
     min_revenue_share: Share = 0.01
     # Prophet needs this many days since the first sale; 28 or more.
@@ -47,9 +58,10 @@ class ForecastConfig(RoomConfig, frozen=True):
     recent_weight: Share = 0.7
     # Days in that average, which is also the fallback of a failed fit; 1 or more.
     recent_days: PositiveInt = 28
-    # ISO 3166 code of the country whose recurring holidays Prophet is told ("US", "CN"); "" for none.
+    # ISO 3166 code of the country whose recurring holidays and shopping festivals count ("US", "CN"); ""
+    # for none.
     country: str = ""
-    # Whether Prophet is told the share of a series' items (by revenue) in each kind of promotion.
+    # Whether forecasts know the share of a series' items (by revenue) in each kind of promotion.
     promotions: bool = True
     # How far ahead promotions count as planned at an origin, in days; 0 or more.
     plan_lead_days: NonNegativeInt = 28
@@ -59,7 +71,7 @@ class ForecastConfig(RoomConfig, frozen=True):
     launch_floor_days: PositiveInt = 112
     # An item that sold within so many days gets daily forecasts too; 1 or more.
     active_days: PositiveInt = 112
-    # Processes that fit at the same time; 0 means one a core.
+    # Processes that forecast at the same time; 0 means one a core.
     processes: NonNegativeInt = 0
     # A fit that takes longer is stopped and the series falls back to its recent average, seconds; above 0.
     fit_seconds: PositiveFloat = 20.0

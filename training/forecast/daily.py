@@ -1,4 +1,4 @@
-"""Owns the daily forecasts of the run's own origin: fitted series as they are, items by share."""
+"""Owns the daily forecasts of the run's own origin and their intervals."""
 
 from __future__ import annotations
 
@@ -9,36 +9,33 @@ import numpy.typing as npt
 import polars as pl
 
 from recdata.artefacts import FORECAST_DAILY
-from training.forecast.calibration import Calibration, Fitted, item_days, scale_of_days
+from training.forecast.calibration import Calibration, scale_of_days
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import Floats, SeriesForecast
 from training.forecast.history import History
 from training.forecast.intervals import item_bounds, series_bounds, widening
-from training.forecast.topdown import ItemForecasts
+from training.forecast.outcome import Outcome
+from training.forecast.standing import Level
+
+Floats = npt.NDArray[np.float64]
 
 
 def daily_rows(
-    calibration: Calibration, history: History, here: Fitted, items: ItemForecasts, config: ForecastConfig
+    calibration: Calibration, history: History, level: Level, outcome: Outcome, config: ForecastConfig
 ) -> pl.DataFrame:
-    """Returns forecast_daily: every fitted series, then every item that sold within `active_days`.
+    """Returns forecast_daily: every series above the items, then every item that sold within `active_days`.
 
     Rows are in the order total, categories, channels, regions, items, each series' days in order.
     """
-    days = max(config.horizon_days, config.daily_horizon_days)
-    widen = widening(days, config.horizon_days)
+    widen = widening(outcome.items.days.shape[1], config.horizon_days)
     frames = []
-    for series, forecast in here:
-        if series.level != "item":
-            points = calibration.points(calibration.days, series.level)
-            scale = scale_of_days(forecast) * widen
-            low, high = series_bounds(forecast.mean, scale, points)
-            nothing = forecast.mean.sum() <= 0
-            bounds = (forecast.mean, forecast.mean) if nothing else (low, high)
-            frames.append(
-                _frame(history, series.level, [series.key], [forecast.method], forecast.mean[None], *bounds)
-            )
-    own = {series.key: forecast for series, forecast in here if series.level == "item"}
-    frames.append(_item_frame(calibration, history, here, items, own, widen, config))
+    for row, (name, key) in enumerate(level.names):
+        mean = outcome.series.days[row]
+        points = calibration.points(calibration.days, name)
+        bounds = series_bounds(mean, scale_of_days(outcome.sigma[row]) * widen, points)
+        if mean.sum() <= 0:
+            bounds = (mean, mean)
+        frames.append(_frame(history, name, [key], [outcome.series.method[row]], mean[None], *bounds))
+    frames.append(_item_frame(calibration, history, outcome, widen, config))
     return pl.concat(frames)
 
 
@@ -50,25 +47,15 @@ def active_items(history: History, config: ForecastConfig) -> npt.NDArray[np.int
 
 
 def _item_frame(
-    calibration: Calibration,
-    history: History,
-    here: Fitted,
-    items: ItemForecasts,
-    own: dict[str, SeriesForecast],
-    widen: Floats,
-    config: ForecastConfig,
+    calibration: Calibration, history: History, outcome: Outcome, widen: Floats, config: ForecastConfig
 ) -> pl.DataFrame:
     rows = active_items(history, config)
-    mean = item_days(history, here, items, rows, len(widen))
-    method = items.method[rows].copy()
+    mean = outcome.items.days[rows]
     keys = [history.item_ids[row] for row in rows]
-    for number, key in enumerate(keys):
-        if key in own:
-            mean[number], method[number] = own[key].mean, own[key].method
     low, high = item_bounds(calibration.item_days, mean.ravel())
     q10 = np.maximum(mean - (mean - low.reshape(mean.shape)) * widen, 0.0)
     q90 = mean + (high.reshape(mean.shape) - mean) * widen
-    return _frame(history, "item", keys, method.tolist(), mean, q10, q90)
+    return _frame(history, "item", keys, outcome.items.method[rows].tolist(), mean, q10, q90)
 
 
 def _frame(

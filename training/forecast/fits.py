@@ -34,10 +34,10 @@ class SeriesTask:
 
     Attributes:
         start: the first day of `values`.
-        values: net units a day up to the day before the origin, float64 `(days,)`.
+        values: net units a day without the effect of events, up to the day before the origin, float64
+            `(days,)`.
         horizon: days to forecast.
         regressors: what is known of every day of history and horizon, each float64 `(days + horizon,)`.
-        holidays: day and name of recurring holidays in history and horizon.
         config: which method, and its settings.
     """
 
@@ -46,15 +46,13 @@ class SeriesTask:
     horizon: int
     config: ForecastConfig
     regressors: Mapping[str, Floats] = field(default_factory=dict)
-    holidays: tuple[tuple[date, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesForecast:
-    """Units a day, float64 `(horizon,)`, never below 0; sigma is the daily error in the recent history."""
+    """Units a day, float64 `(horizon,)`, never below 0."""
 
     mean: Floats
-    sigma: float
     method: str
 
 
@@ -99,9 +97,9 @@ def forecast_series(task: SeriesTask) -> SeriesForecast:
     if method == PROPHET:
         return _prophet(task, age)
     if method == INTERMITTENT:
-        return _finish(_intermittent(values, task.horizon), values, np.full(age, values.mean()), method)
+        return _finish(_intermittent(values, task.horizon), method)
     if method == SHORT:
-        return _finish(_theta(values, task.horizon), values, np.full(age, values.mean()), method)
+        return _finish(_theta(values, task.horizon), method)
     return recent_forecast(task)
 
 
@@ -109,9 +107,8 @@ def recent_forecast(task: SeriesTask) -> SeriesForecast:
     """Returns the average of the latest days since the first sale, for every day of the horizon."""
     values = since_first_sale(task.values)[-task.config.recent_days :]
     if not len(values):
-        return SeriesForecast(np.zeros(task.horizon), 0.0, NOTHING)
-    level = np.full(task.horizon, values.mean())
-    return _finish(level, values, np.full(len(values), values.mean()), RECENT)
+        return SeriesForecast(np.zeros(task.horizon), NOTHING)
+    return _finish(np.full(task.horizon, values.mean()), RECENT)
 
 
 def warm_up(methods: frozenset[str]) -> None:
@@ -122,12 +119,10 @@ def warm_up(methods: frozenset[str]) -> None:
         import statsforecast.models  # noqa: F401
 
 
-def _finish(mean: Floats, values: Floats, fitted: Floats, method: str) -> SeriesForecast:
-    recent = slice(-4 * THETA_DAYS, None)
-    sigma = float(np.sqrt(np.mean((values[recent] - fitted[recent]) ** 2)))
+def _finish(mean: Floats, method: str) -> SeriesForecast:
     if not np.isfinite(mean).all():
         raise RuntimeError(f"{method} forecast is not finite")
-    return SeriesForecast(np.maximum(mean, 0.0), sigma, method)
+    return SeriesForecast(np.maximum(mean, 0.0), method)
 
 
 def _intermittent(values: Floats, horizon: int) -> Floats:
@@ -151,8 +146,7 @@ def _prophet(task: SeriesTask, age: int) -> SeriesForecast:
     values = task.values[len(task.values) - age :]
     trend, rest = fit_prophet(task, age)
     mean = np.maximum(_damped(trend, age, task.config.trend_damping) + rest[age:], 0.0)
-    fitted = np.maximum(trend[:age] + rest[:age], 0.0)
-    return _finish(_levelled(mean, values, task.config), values, fitted, PROPHET)
+    return _finish(_levelled(mean, values, task.config), PROPHET)
 
 
 def _damped(trend: Floats, age: int, damping: float) -> Floats:

@@ -39,6 +39,9 @@ class History:
         regions: likewise for regions.
         promoted: by kind, 1 on promoted days, float64 CSC `(n_items, n_days + plan days)`.
         plan_ends: by kind, the day after the last one that any item is planned to be promoted on.
+        market: index of each category's market by day, float64 `(n_categories, n_days)`, NaN where it is not
+            known; None where there is none.
+        broken_cells: days of items whose units or revenue were no number, and count as no sales.
     """
 
     first: date
@@ -54,6 +57,8 @@ class History:
     regions: dict[str, Floats]
     promoted: dict[str, sparse.csc_matrix]
     plan_ends: dict[str, int]
+    market: Floats | None = None
+    broken_cells: int = 0
 
     def category_units(self) -> Floats:
         """Returns units by category and day, `(n_categories, n_days)`."""
@@ -72,7 +77,13 @@ class History:
 
 
 def load_history(
-    *, items: Path, daily_sales: Path, promoted_days: Path, as_of: date, config: ForecastConfig
+    *,
+    items: Path,
+    daily_sales: Path,
+    promoted_days: Path,
+    as_of: date,
+    config: ForecastConfig,
+    market: pl.LazyFrame | None = None,
 ) -> History:
     """Returns at most `history_days` before `as_of`, and the promotion plan after it."""
     catalogue = (
@@ -81,6 +92,9 @@ def load_history(
     sales = scan_artefact(daily_sales, "daily_sales").filter(
         pl.col("day") < as_of, pl.col("day") >= as_of - timedelta(days=config.history_days)
     )
+    sound = pl.all_horizontal(pl.col("quantity", "revenue").is_finite())
+    broken = int(sales.select((~sound).sum()).collect().item())
+    sales = sales.filter(sound)
     earliest = sales.select(pl.col("day").min()).collect().item()
     first = earliest if isinstance(earliest, date) else as_of
     n_days = (as_of - first).days
@@ -109,6 +123,8 @@ def load_history(
         regions=_large_groups(sales, "region", number, n_days, config),
         promoted=promoted,
         plan_ends=plan_ends,
+        market=None if market is None else _market(market, categories, first, n_days),
+        broken_cells=broken,
     )
 
 
@@ -156,6 +172,29 @@ def _launched(catalogue: pl.DataFrame, by_item: pl.DataFrame, first: date) -> In
         .get_column("launched")
         .to_numpy()
     )
+
+
+def _market(market: pl.LazyFrame, categories: Sequence[str], first: date, n_days: int) -> Floats | None:
+    """Returns each category's index, that of the longest path above it that has one, the last known kept."""
+    number = (pl.col("date") - pl.lit(first)).dt.total_days().cast(pl.Int64).alias("number")
+    told = market.select("category", number, "index").sort("category", "number").collect()
+    told = told.filter(pl.col("number") < n_days, pl.col("index").is_finite())
+    if not told.height or not n_days:
+        return None
+    by_path: dict[str, Floats] = {}
+    for (path,), part in told.group_by("category", maintain_order=True):
+        row = np.full(n_days, np.nan)
+        days, index = part["number"].to_numpy(), part["index"].to_numpy()
+        at = np.searchsorted(days, np.arange(n_days), side="right") - 1
+        row[at >= 0] = index[at[at >= 0]]
+        by_path[str(path)] = row
+    nothing = np.full(n_days, np.nan)
+    found = []
+    for path in categories:
+        names = path.split(CATEGORY_SEPARATOR)
+        above = [CATEGORY_SEPARATOR.join(names[:depth]) for depth in range(len(names), 0, -1)]
+        found.append(next((by_path[name] for name in above if name in by_path), nothing))
+    return np.array(found) if any(row is not nothing for row in found) else None
 
 
 def _large_groups(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,6 @@ def fit_prophet(task: SeriesTask, age: int) -> tuple[Floats, Floats]:
         daily_seasonality=False,
         changepoint_prior_scale=config.changepoint_prior_scale,
         changepoint_range=config.changepoint_range,
-        holidays=_holiday_frame(task, whole["ds"].iloc[0].date()),
     )
     model.whole = whole
     backend: Any = model.stan_backend
@@ -81,15 +79,3 @@ def fit_prophet(task: SeriesTask, age: int) -> tuple[Floats, Floats]:
     finally:
         backend.cleanup()
     return model.parts()
-
-
-def _holiday_frame(task: SeriesTask, first: date) -> pd.DataFrame | None:
-    import pandas as pd
-
-    # A holiday that the history has not seen has no effect to learn, only a prior to pay for.
-    origin = np.datetime64(task.start) + np.timedelta64(len(task.values), "D")
-    seen = {name for day, name in task.holidays if day >= first and np.datetime64(day) < origin}
-    rows = [(day, name) for day, name in task.holidays if name in seen and day >= first]
-    if not rows:
-        return None
-    return pd.DataFrame({"ds": pd.to_datetime([day for day, _ in rows]), "holiday": [n for _, n in rows]})

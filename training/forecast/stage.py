@@ -1,10 +1,9 @@
-"""Owns the stage `forecast`: plan, fit in parallel, hand down to items, add quantiles, write."""
+"""Owns the stage `forecast`: plan, fit in parallel, choose, reconcile, add quantiles, write."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from functools import partial
+from contextlib import ExitStack
 
 import msgspec
 import numpy as np
@@ -12,26 +11,16 @@ import polars as pl
 
 from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.runs import Stage, StageContext
+from recdata.tables import scan_table
 from training.forecast.accuracy import measure_accuracy
 from training.forecast.assemble import assemble
 from training.forecast.config import ForecastConfig
-from training.forecast.fits import (
-    SeriesForecast,
-    forecast_series,
-    method_of,
-    needs_fit,
-    recent_forecast,
-    warm_up,
-)
+from training.forecast.fleet import fit_fleet
 from training.forecast.history import load_history
-from training.forecast.plan import Series, plan_origins, plan_series
-from training.forecast.pool import Failure, run_tasks
 
-INPUTS = ("items.parquet", "daily_sales.parquet", "promoted_days.parquet")
+INPUTS = ("items.parquet", "daily_sales.parquet", "promoted_days.parquet", "tables:market")
 OUTPUTS = ("forecast_daily.parquet", "forecast_totals.parquet")
-VERSION = 1
-#: Stan stops itself first; a process that goes on is killed after this many seconds more.
-GRACE_SECONDS = 10.0
+VERSION = 2
 
 
 def forecast_stage(config: ForecastConfig) -> Stage:
@@ -42,28 +31,18 @@ def forecast_stage(config: ForecastConfig) -> Stage:
             items=context.source("items.parquet"),
             daily_sales=context.source("daily_sales.parquet"),
             promoted_days=context.source("promoted_days.parquet"),
+            market=scan_table(context.run.home, "market") if config.market else None,
             as_of=context.run.as_of,
             config=config,
         )
-        origins = plan_origins(history, config)
-        planned = plan_series(history, origins, config)
-        fits = [number for number, series in enumerate(planned) if needs_fit(series.task)]
-        methods = frozenset(method_of(planned[number].task) for number in fits)
-        with context.bar("series fitted", total=len(fits)) as advance:
-            answers = run_tasks(
-                forecast_series,
-                [planned[number].task for number in fits],
-                warm_up=partial(warm_up, methods),
-                processes=config.processes,
-                seconds=config.fit_seconds + GRACE_SECONDS,
+        with ExitStack() as bars:
+            fleet = fit_fleet(
+                history,
+                config,
                 folder=context.scratch,
-                advance=advance,
+                begin=lambda fits: bars.enter_context(context.bar("series fitted", total=fits)),
             )
-        by_number = dict(zip(fits, answers, strict=True))
-        forecasts = [_or_recent(series, by_number.get(number)) for number, series in enumerate(planned)]
-        failed = Counter(answer.kind for answer in answers if isinstance(answer, Failure))
-        fitted = list(zip(planned, forecasts, strict=True))
-        daily, totals = assemble(history, origins, fitted, config)
+        daily, totals, leading = assemble(history, fleet.level, fleet.standings, fleet.fits, config)
         write_artefact(daily, context.target("forecast_daily.parquet"), "forecast_daily")
         write_artefact(totals, context.target("forecast_totals.parquet"), "forecast_totals")
         accuracy = measure_accuracy(
@@ -74,22 +53,20 @@ def forecast_stage(config: ForecastConfig) -> Stage:
             category_depth=config.category_depth,
         )
         return {
-            "fits": len(fits),
-            "failed_fits": dict(sorted(failed.items())),
+            "fits": fleet.asked,
+            "failed_fits": fleet.failed,
             "origins": len(set(totals["origin"])),
             "daily_rows": daily.height,
             "total_rows": totals.height,
             "methods": _methods(totals),
+            "leading": leading,
+            "broken_cells": history.broken_cells,
             "accuracy": _overall(accuracy),
         }
 
     # How many processes fit changes nothing but the time.
     decisive = msgspec.structs.replace(config, processes=0)
     return Stage("forecast", VERSION, INPUTS, OUTPUTS, work, decisive)
-
-
-def _or_recent(series: Series, answer: SeriesForecast | Failure | None) -> SeriesForecast:
-    return answer if isinstance(answer, SeriesForecast) else recent_forecast(series.task)
 
 
 def _methods(totals: pl.DataFrame) -> dict[str, dict[str, int]]:

@@ -1,0 +1,105 @@
+"""Owns which method a segment of series gets: the one, or the mean of some, that earlier origins favour.
+
+Only origins whose horizon had ended are counted, so that a past origin is forecast by the method that would
+have been chosen on that morning. Until there is such an origin every segment has the plain mean of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Strings = npt.NDArray[np.object_]
+
+#: Between the methods of a mean.
+AND = " + "
+#: Units a day added to a series' usual rate where errors are divided by it.
+USUAL_FLOOR = 0.01
+
+
+def mixtures(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Returns each method alone, each pair, and all of them."""
+    found: list[tuple[str, ...]] = [(name,) for name in names] + list(combinations(names, 2))
+    return [*found, tuple(names)] if len(names) > 2 else found
+
+
+def mean_of(mixture: Sequence[str], candidates: Mapping[str, Floats], rows: npt.NDArray[np.int64]) -> Floats:
+    """Returns the plain mean of the methods' forecasts of some rows."""
+    total = np.zeros((len(rows), next(iter(candidates.values())).shape[1]))
+    for name in mixture:
+        total += candidates[name][rows]
+    return np.asarray(total / len(mixture), dtype=np.float64)
+
+
+@dataclass(slots=True)
+class Choice:
+    """Errors by segment and mixture of methods, of the origins that have ended.
+
+    Attributes:
+        preferred: methods whose mean a segment gets before anything has ended, most wanted first.
+        counts: whether the series are counts that are mostly 0, judged by squares instead of distances.
+        needed: origins that must have ended before errors decide.
+    """
+
+    preferred: tuple[str, ...]
+    counts: bool = False
+    needed: int = 1
+    _errors: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
+    _origins: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, segments: Strings, candidates: Mapping[str, Floats], actual: Floats) -> None:
+        """Adds the errors of an origin: candidates and actual are units a day by week, `(n, weeks)`."""
+        usual = USUAL_FLOOR + np.mean(
+            [found.mean(axis=1) for found in candidates.values() if np.isfinite(found).all()], axis=0
+        ).reshape(-1, 1)
+        for segment in sorted(set(segments)):
+            rows = np.flatnonzero(segments == segment)
+            errors = self._errors.setdefault(segment, {})
+            self._origins[segment] = self._origins.get(segment, 0) + 1
+            for mixture in mixtures(self.able(candidates, rows)):
+                distance = mean_of(mixture, candidates, rows) - actual[rows]
+                # An item's week is mostly 0, so the least absolute error would be that of forecasting 0.
+                # Squares over the usual rate, the variance of a count, ask for the mean.
+                parts = distance**2 / usual[rows] if self.counts else np.abs(distance)
+                error = float(parts.sum())
+                errors[mixture] = errors.get(mixture, 0.0) + error
+
+    def best(self, segment: str, names: Sequence[str]) -> tuple[str, ...]:
+        """Returns the mixture of these methods with the least error; ties: fewer, then by name."""
+        errors = self._errors.get(segment, {})
+        judged = [mixture for mixture in mixtures(names) if mixture in errors]
+        if judged and self._origins[segment] >= self.needed:
+            return _least({mixture: errors[mixture] for mixture in judged})
+        wanted = [name for name in self.preferred if name in names]
+        return tuple(sorted(wanted[:2])) or tuple(names[:1])
+
+    def choose(self, segments: Strings, candidates: Mapping[str, Floats]) -> tuple[Floats, Strings]:
+        """Returns the chosen forecasts, float64 `(n, weeks)`, and the name of each one's method."""
+        shape = next(iter(candidates.values())).shape
+        chosen, method = np.zeros(shape), np.full(shape[0], "", dtype=object)
+        for segment in sorted(set(segments)):
+            rows = np.flatnonzero(segments == segment)
+            mixture = self.best(segment, self.able(candidates, rows))
+            chosen[rows] = mean_of(mixture, candidates, rows)
+            method[rows] = AND.join(mixture)
+        return chosen, method
+
+    @staticmethod
+    def able(candidates: Mapping[str, Floats], rows: npt.NDArray[np.int64]) -> list[str]:
+        """Returns the methods that forecast every one of the rows, in the order of their names."""
+        return [name for name in sorted(candidates) if np.isfinite(candidates[name][rows]).all()]
+
+    def figures(self) -> dict[str, str]:
+        """Returns the mixture that leads in each segment."""
+        return {
+            segment: AND.join(_least(errors)) for segment, errors in sorted(self._errors.items()) if errors
+        }
+
+
+def _least(errors: Mapping[tuple[str, ...], float]) -> tuple[str, ...]:
+    return min(errors, key=lambda mixture: (errors[mixture], len(mixture), mixture))
