@@ -1,6 +1,6 @@
 """Judges forecasts of launches that the model has not seen, beside plain rules, and what each part adds.
 
-    python benchmarks/launch_quality.py --home HOME [--origins 8] [--parts]
+    python benchmarks/launch_quality.py --home HOME [--origins 8] [--horizon 28] [--parts [NAME]]
 
 Every 28 days a model is fitted on what was known that morning. It foretells the next 28 days of the items
 that are launched, or become 7 or 28 days old, in the 28 days after: what they sold was not there when it was
@@ -9,7 +9,8 @@ beside the forecast that the run made for them (top-down).
 
 WAPE is least for a forecast of the median, which is nothing where most items sell nothing; the deviance
 (Poisson, forecasts of 0 count as 0.01) is least for the mean. "top 5%" is the share of all units that the 5%
-of the items with the highest forecasts sold. With --parts, the same for the model without each of its parts.
+of the items with the highest forecasts sold, "hits of 50" the share of the 50 highest forecasts of an origin
+that were among the best 5% of its items. With --parts, the same for the model without each of its parts.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from selection.launches.buyers import fit_factor
 from selection.launches.cohort import Floats, Ints, read_cohort
 from selection.launches.config import LaunchesConfig
 from selection.launches.curve import LaunchCurve
-from selection.launches.model import Knowledge, LaunchModel, fit_launches, know, learned
+from selection.launches.model import Knowledge, LaunchModel, fit_launches, know, learned, life_days
 from selection.launches.predict import predict
 from selection.launches.traits import read_traits
 
-HORIZON = 28
 STEP = 28
 AGES = (0, 7, 28)
 FLOOR_DAYS, HALF_LIFE = 112, 42.0  # of the top-down forecast
 LEAST = 0.01
+PICKS = 50
 WITHOUT = {
     "without look-alikes": {},
     "without the category's mean": {},
@@ -75,19 +76,22 @@ def main() -> None:
     parser.add_argument(
         "--origins", type=int, default=8, help="how many 28-day steps back from the run's day"
     )
-    parser.add_argument("--parts", action="store_true", help="also the model without each of its parts")
+    parser.add_argument("--horizon", type=int, default=28, help="days foretold")
+    parser.add_argument(
+        "--parts", nargs="?", const="", metavar="NAME", help="also the model without its parts (named so)"
+    )
     given = parser.parse_args()
     folder = max((given.home / "runs").iterdir())
     as_of = run_day(folder)
     tables = tables_of(RunFolder(given.home, folder.name, as_of))
     config = LaunchesConfig()
     started = time.process_time()
-    cohort = read_cohort(tables, life_days=config.young_days + HORIZON + 1)
+    cohort = read_cohort(tables, life_days=life_days(config, given.horizon))
     known = know(cohort, read_traits(cohort.items))
     origins = [cohort.today - STEP * step for step in range(given.origins, 0, -1)]
     kept: dict[tuple[int, str], list[Judged]] = {}
     for origin in origins:
-        model = fit_launches(known, origin=origin, horizon=HORIZON, config=config)
+        model = fit_launches(known, origin=origin, horizon=given.horizon, config=config)
         if model is None:
             print(f"{cohort.day_of(origin)}: fewer than {config.min_launches} finished launches")
             continue
@@ -95,18 +99,15 @@ def main() -> None:
         for age in AGES:
             for name, judged in rules(model, age):
                 kept.setdefault((age, name), []).append(judged)
-        for name, changed in parts(model) if given.parts else ():
+        for name, changed in parts(model, given.parts) if given.parts is not None else ():
             for age in AGES:
                 kept.setdefault((age, name), []).append(asked(changed, age))
-    console = Console(width=110)
+    console = Console(width=130)
     for age in AGES:
-        title = (
-            "the first 28 days, before any sale"
-            if age == 0
-            else f"the next 28 days, after {age} days of life"
-        )
+        days = f"{given.horizon} days"
+        title = f"the next {days}, after {age} days of life" if age else f"the first {days}, before any sale"
         show(console, title, {name: judged for (of, name), judged in kept.items() if of == age})
-    at_origins(console, tables, known, config)
+    at_origins(console, tables, known, config, given.horizon)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{time.process_time() - started:.1f} s of processor time, peak {peak:.0f} MB")
 
@@ -126,7 +127,7 @@ def test_rows(model: LaunchModel, age: int) -> Ints:
     cohort = model.known.cohort
     at = cohort.launched + age
     settled = cohort.settled(model.origin, model.config.settle_days)
-    inside = (at >= model.origin) & (at < model.origin + STEP) & (at + HORIZON <= cohort.today)
+    inside = (at >= model.origin) & (at < model.origin + STEP) & (at + model.horizon <= cohort.today)
     return np.flatnonzero(settled & inside)
 
 
@@ -134,25 +135,25 @@ def asked(model: LaunchModel, age: int) -> Judged:
     """Returns what a model foretells of the test launches."""
     rows = test_rows(model, age)
     said = predict(model, rows, np.full(len(rows), age))
-    return Judged(said.mean, model.known.cohort.sums(rows, age, age + HORIZON), said.low, said.high)
+    return Judged(said.mean, model.known.cohort.sums(rows, age, age + model.horizon), said.low, said.high)
 
 
 def rules(model: LaunchModel, age: int) -> Iterator[tuple[str, Judged]]:
     """Yields the model and the plain rules, each with the test launches."""
     cohort, rows = model.known.cohort, test_rows(model, age)
-    sold = cohort.sums(rows, age, age + HORIZON)
+    sold = cohort.sums(rows, age, age + model.horizon)
     none = np.full(len(rows), np.nan)
-    finished = model.launches[cohort.launched[model.launches] + age + HORIZON <= model.origin]
-    before = cohort.sums(finished, age, age + HORIZON)
+    finished = model.launches[cohort.launched[model.launches] + age + model.horizon <= model.origin]
+    before = cohort.sums(finished, age, age + model.horizon)
     for name, statistic in (("category median", np.median), ("category mean", np.mean)):
         yield name, Judged(by_category(model.known, finished, before, rows, statistic), sold, none, none)
     if age:
         own = cohort.sums(rows, 0, age)
-        yield "own rate since launch", Judged(own / age * HORIZON, sold, none, none)
-        later = cohort.sums(rows, 1, age) / max(age - 1, 1) * HORIZON
+        yield "own rate since launch", Judged(own / age * model.horizon, sold, none, none)
+        later = cohort.sums(rows, 1, age) / max(age - 1, 1) * model.horizon
         yield "own rate after the first day", Judged(later, sold, none, none)
         days = 0.5 ** (np.arange(FLOOR_DAYS) / HALF_LIFE)
-        yield "own rate with a floor", Judged(own / days.sum() * HORIZON, sold, none, none)
+        yield "own rate with a floor", Judged(own / days.sum() * model.horizon, sold, none, none)
     answer = predict(model, rows, np.full(len(rows), age))
     yield "this model, its median", Judged(answer.median, sold, none, none)
     yield "this model", Judged(answer.mean, sold, answer.low, answer.high)
@@ -169,13 +170,15 @@ def by_category(known: Knowledge, launches: Ints, values: Floats, rows: Ints, st
     return answer
 
 
-def parts(model: LaunchModel) -> Iterator[tuple[str, LaunchModel]]:
+def parts(model: LaunchModel, named: str) -> Iterator[tuple[str, LaunchModel]]:
     """Yields the model without each of its parts, everything after that part learned again."""
     found = model.look_alikes(model.launches)
     for name, changes in WITHOUT.items():
+        if named not in name:
+            continue
         if changes and name != "early buyers never":
             config = replace_config(model.config, changes)
-            changed = fit_launches(model.known, origin=model.origin, horizon=HORIZON, config=config)
+            changed = fit_launches(model.known, origin=model.origin, horizon=model.horizon, config=config)
             if changed is not None:
                 yield name, changed
             continue
@@ -184,7 +187,7 @@ def parts(model: LaunchModel) -> Iterator[tuple[str, LaunchModel]]:
         elif name == "without the category's mean":
             yield name, learned(replace(model, category_items=(0.0, 0.0)), found)
         elif name == "flat curve":
-            days = np.maximum(np.arange(model.curve.shares.shape[1]) - 1.0, 0.0) / (HORIZON - 1)
+            days = np.maximum(np.arange(model.curve.shares.shape[1]) - 1.0, 0.0) / (model.horizon - 1)
             flat = np.repeat(days[None, :], len(model.curve.shares), axis=0)
             yield name, learned(replace(model, curve=LaunchCurve(flat, model.curve.group)), found)
         elif name == "without own sales":
@@ -208,32 +211,34 @@ def with_buyers(model: LaunchModel) -> LaunchModel:
     cohort = model.known.cohort
     scores, means, sold = [], [], []
     for age in (3, 7, 14, 28):
-        rows = model.launches[cohort.launched[model.launches] + age + HORIZON <= model.origin]
+        rows = model.launches[cohort.launched[model.launches] + age + model.horizon <= model.origin]
         ages = np.full(len(rows), age)
         scores.append(model.scores(rows, ages))
         means.append(predict(model, rows, ages).mean)
-        sold.append(cohort.sums(rows, age, age + HORIZON))
+        sold.append(cohort.sums(rows, age, age + model.horizon))
     return replace(
         model, factor=fit_factor(np.concatenate(scores), np.concatenate(means), np.concatenate(sold))
     )
 
 
-def at_origins(console: Console, tables: Tables, known: Knowledge, config: LaunchesConfig) -> None:
+def at_origins(
+    console: Console, tables: Tables, known: Knowledge, config: LaunchesConfig, horizon: int
+) -> None:
     """Prints the forecasts of all young items at the run's past origins, beside the run's own."""
     cohort = known.cohort
-    totals = tables.forecast_totals.filter(pl.col("level") == "item")
+    totals = tables.forecast_totals.filter((pl.col("level") == "item") & (pl.col("horizon_days") == horizon))
     kept: dict[str, list[Judged]] = {}
     for (day,), part in totals.group_by("origin", maintain_order=True):
         origin = cohort.day_number(day)
-        if origin + HORIZON > cohort.today or origin == cohort.today:
+        if origin + horizon > cohort.today or origin == cohort.today:
             continue
-        model = fit_launches(known, origin=origin, horizon=HORIZON, config=config)
+        model = fit_launches(known, origin=origin, horizon=horizon, config=config)
         if model is None:
             continue
         ages = origin - cohort.launched
         young = (ages > 0) & (ages < config.young_days) & cohort.settled(origin, config.settle_days)
         rows = np.flatnonzero(young)
-        sold = cohort.sums(rows, ages[rows], ages[rows] + HORIZON)
+        sold = cohort.sums(rows, ages[rows], ages[rows] + horizon)
         run = cohort.items[rows].join(
             part.select(pl.col("key").alias("item_id"), "mean", "q10", "q90"),
             on="item_id",
@@ -247,6 +252,13 @@ def at_origins(console: Console, tables: Tables, known: Knowledge, config: Launc
     show(console, "young items at the run's past origins", kept)
 
 
+def hits(judged: Judged) -> float:
+    """Returns the share of the `PICKS` highest forecasts that are in the best 5%; ties: lower row."""
+    picks = np.argsort(-judged.mean, kind="stable")[:PICKS]
+    best = np.argsort(-judged.sold, kind="stable")[: len(judged.sold) // 20]
+    return len(np.intersect1d(picks, best)) / PICKS
+
+
 def show(console: Console, title: str, kept: dict[str, list[Judged]]) -> None:
     """Prints one table, a rule a line."""
     table = Table(title=title, title_justify="left")
@@ -258,6 +270,7 @@ def show(console: Console, title: str, kept: dict[str, list[Judged]]) -> None:
         "deviance",
         "bias",
         "top 5%",
+        "hits of 50",
         "inside",
         "below",
         "above",
@@ -273,12 +286,14 @@ def show(console: Console, title: str, kept: dict[str, list[Judged]]) -> None:
         safe = np.maximum(mean, LEAST)
         logs = np.where(sold > 0, sold * np.log(np.maximum(sold, LEAST) / safe), 0.0)
         best = np.argsort(-mean, kind="stable")[: max(1, len(mean) // 20)]
+        found = [hits(part) for part in judged if len(part.mean) >= 20 * PICKS]
         figures = [
             f"{np.abs(sold - mean).sum() / sold.sum():.3f}",
             f"{np.abs(np.log1p(sold) - np.log1p(mean)).mean():.3f}",
             f"{2 * (logs - (sold - safe)).mean():.3f}",
             f"{mean.sum() / sold.sum() - 1:+.1%}",
             f"{sold[best].sum() / sold.sum():.1%}",
+            f"{np.mean(found):.2f}" if found else "",
         ]
         if np.isnan(low).all():
             figures += ["", "", ""]

@@ -1,9 +1,9 @@
 """Owns the quality of early buyers: shoppers whose earlier first purchases of new items went on to sell.
 
 After Anderson, Lin, Simester and Tucker, "Harbingers of Failure" (Journal of Marketing Research, 2015). A
-launch's outcome is the place of what it sold in the horizon after its first `EARLY_DAYS` among all launches,
-0..1. A shopper's quality is the mean outcome of the launches bought early whose outcome was known then,
-shrunk to the usual one; an item's is the mean of its first buyers'.
+launch's outcome is the place of what it sold in the `JUDGED_DAYS` after its first `EARLY_DAYS` among all
+launches, 0..1. A shopper's quality is the mean outcome of the launches bought early whose outcome was known
+then, shrunk to the usual one; an item's is the mean of its first buyers'.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from scipy.stats import rankdata
 
 from selection.launches.cohort import EARLY_DAYS, Cohort, Floats, Ints
 
+#: Days after the early ones in which a launch is judged.
+JUDGED_DAYS = 28
 BINS = 5
 #: Units' worth of weight of "no difference" in a bin's factor.
 PRIOR_UNITS = 30.0
@@ -63,22 +65,21 @@ class BuyerHistory:
         return np.where(known, mean / (mean + self.usual), np.nan)
 
 
-def buyer_history(cohort: Cohort, settled: Ints, *, origin: int, horizon: int) -> BuyerHistory:
+def buyer_history(cohort: Cohort, settled: Ints, *, origin: int) -> BuyerHistory:
     """Returns what was known at an origin of the launches that shoppers bought early.
 
     Args:
         cohort: items.
         settled: positions of what counts as a launch.
         origin: day number; outcomes known later are left out.
-        horizon: days after the early ones in which a launch is judged.
     """
-    known_on = cohort.launched + EARLY_DAYS + horizon
+    known_on = cohort.launched + EARLY_DAYS + JUDGED_DAYS
     judged = settled[known_on[settled] <= origin]
     span = max(origin, 0) + 1
     if not len(judged):
         return BuyerHistory(np.zeros(0, np.int64), span, np.zeros(0), np.zeros(0), 0.5)
     outcome = np.full(cohort.items.height, np.nan)
-    sold = cohort.sums(judged, EARLY_DAYS, EARLY_DAYS + horizon)
+    sold = cohort.sums(judged, EARLY_DAYS, EARLY_DAYS + JUDGED_DAYS)
     outcome[judged] = (rankdata(sold) - 0.5) / len(judged)
     item = cohort.pairs["item"].to_numpy()
     counts = ~np.isnan(outcome[item])

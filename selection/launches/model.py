@@ -8,13 +8,14 @@ import numpy as np
 
 from selection.launches.bands import ErrorBands, fit_bands
 from selection.launches.buyers import (
+    JUDGED_DAYS,
     NO_FACTOR,
     BuyerFactor,
     BuyerHistory,
     buyer_history,
     fit_factor,
 )
-from selection.launches.cohort import Bools, Cohort, Floats, Ints
+from selection.launches.cohort import EARLY_DAYS, Bools, Cohort, Floats, Ints
 from selection.launches.config import LaunchesConfig
 from selection.launches.curve import LaunchCurve, fit_curve
 from selection.launches.level import (
@@ -195,7 +196,7 @@ def fit_launches(
         first_buyers=float(first_buyers.mean()),
         buyers_a_unit=float(rest_buyers.sum() / max(rest.sum(), 1.0)),
         prior=Prior(1.0, 0.0),
-        history=buyer_history(cohort, np.flatnonzero(settled), origin=origin, horizon=horizon),
+        history=buyer_history(cohort, np.flatnonzero(settled), origin=origin),
         factor=NO_FACTOR,
         buyer_gain=0.0,
         before=fit_bands(np.zeros(0), np.zeros(0), config),
@@ -281,6 +282,11 @@ def _buyer_gain(scores: list[Floats], means: list[Floats], sold: list[Floats], l
     without = poisson_deviance(units[later], mean[later])
     with_it = poisson_deviance(units[later], mean[later] * factor.of(score[later]))
     return 1.0 - with_it / without if without > 0 else 0.0
+
+
+def life_days(config: LaunchesConfig, horizon: int) -> int:
+    """Returns how many days of life a cohort must hold for forecasts of a horizon."""
+    return max(max(config.young_days, AGES[-1]) + horizon, EARLY_DAYS + JUDGED_DAYS) + 1
 
 
 def know(cohort: Cohort, traits: Traits) -> Knowledge:

@@ -16,7 +16,7 @@ from selection.history import TABLE_FILES, Tables, horizon_days, tables_of
 from selection.launches.cohort import NEVER, Bools, Cohort, Floats, Ints, read_cohort
 from selection.launches.config import LaunchesConfig
 from selection.launches.lookalikes import LookAlikes
-from selection.launches.model import LaunchModel, fit_launches, know
+from selection.launches.model import LaunchModel, fit_launches, know, life_days
 from selection.launches.predict import predict, predict_waiting, start_share
 from selection.launches.traits import read_traits
 
@@ -81,7 +81,7 @@ def foretell(
         config: the stage's.
     """
     horizons = [horizon_days(tables.forecast_totals, origin) for origin in origins]
-    cohort = read_cohort(tables, life_days=config.young_days + max(horizons, default=28) + 1)
+    cohort = read_cohort(tables, life_days=life_days(config, max(horizons)))
     known = know(cohort, read_traits(cohort.items))
     answers = []
     for origin, horizon in zip(origins, horizons, strict=True):

@@ -229,6 +229,12 @@ def test_the_stage_writes_every_origin_and_the_same_bytes_again(shop, tmp_path):
     assert figures["origins"][-1]["prior_strength_buyers"] > 0
 
 
+def test_items_may_be_young_for_a_week_only(shop):
+    rows, figures = rows_of(shop, AS_OF - timedelta(days=48), LaunchesConfig(min_pool=10, young_days=7))
+    # One launch a day, the last on day 204: those of days 198 to 203 are 1 to 6 days old.
+    assert figures["young"] == len(rows) == 6
+
+
 def test_a_longer_horizon_sells_more(shop):
     longer = dataclasses.replace(
         shop, forecast_totals=shop.forecast_totals.with_columns(horizon_days=pl.lit(42, pl.Int32))

@@ -237,7 +237,7 @@ def test_buyers_of_earlier_hits_are_better_than_those_of_flops(make_tables):
     cohort = buyer_shop(make_tables)
     ids = cohort.items["item_id"].to_list()
     settled = np.flatnonzero(cohort.settled(190, 84))
-    history = buyer_history(cohort, settled, origin=190, horizon=28)
+    history = buyer_history(cohort, settled, origin=190)
     rows = np.array([ids.index(f"by{user}") for user in (1, 2, 3)])
     scores = history.scores(cohort, rows, np.full(3, 5), 1.0)
     # Places .25 and .75, usual .5: (.25 + .5) / 2 and (.75 + .5) / 2, against the usual half.
@@ -250,8 +250,8 @@ def test_an_outcome_counts_from_the_day_on_which_it_is_known(make_tables):
     settled = np.flatnonzero(cohort.settled(190, 84))
     row = np.array([cohort.items["item_id"].to_list().index("by1")])
     # The hit and the flop of day 100 are judged on day 156.
-    assert not len(buyer_history(cohort, settled, origin=155, horizon=28).key)
-    known = buyer_history(cohort, settled, origin=156, horizon=28)
+    assert not len(buyer_history(cohort, settled, origin=155).key)
+    known = buyer_history(cohort, settled, origin=156)
     assert len(known.key) == 2
     assert np.isnan(known.scores(cohort, row, np.array([0]), 1.0)[0])
     assert not np.isnan(known.scores(cohort, row, np.array([1]), 1.0)[0])
