@@ -16,7 +16,7 @@ from selection.assortment.explain import find_conflict
 from selection.assortment.greedy import greedy
 from selection.assortment.limits import limits_of
 from selection.assortment.problem import EPSILON, Limit, Problem
-from selection.assortment.solve import Solution, shadow_prices, solve
+from selection.assortment.solve import Solution, solve
 
 Status = Literal["best", "within_gap", "impossible", "nothing"]
 
@@ -159,15 +159,15 @@ def _plan(frame: pl.DataFrame, problem: Problem, solution: Solution, config: Ass
         gap=round(solution.gap, 6),
         cost=round(float(problem.cost[chosen].sum()), 2),
         losing=int(frame.get_column("loses").sum()),
-        limits=[] if solution.infeasible else _uses(problem, chosen),
+        limits=[] if solution.infeasible else _uses(problem, solution),
         remedies=_remedies(problem, solution.infeasible) if solution.infeasible else [],
         categories=[] if solution.infeasible else _changes(frame, problem, chosen, today),
     )
 
 
-def _uses(problem: Problem, chosen: NDArray[np.bool_]) -> list[LimitUse]:
-    found = []
-    for limit, price in zip(problem.limits, shadow_prices(problem), strict=True):
+def _uses(problem: Problem, solution: Solution) -> list[LimitUse]:
+    chosen, found = solution.chosen, []
+    for limit, price in zip(problem.limits, solution.prices, strict=True):
         used, bound, total = limit.used(chosen), limit.bound, int(chosen.sum())
         if limit.share > 0:
             used, bound = (used / total + limit.share if total else 0.0), limit.share

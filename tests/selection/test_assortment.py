@@ -17,7 +17,7 @@ from selection.assortment.greedy import greedy
 from selection.assortment.limits import limits_of
 from selection.assortment.plan import plan_assortment
 from selection.assortment.problem import Problem, parts
-from selection.assortment.solve import shadow_prices, solve
+from selection.assortment.solve import solve
 from selection.assortment.stage import assortment_stage
 from selection.config import FeaturesConfig, SelectionConfig
 from tests.selection.test_stages import write_run
@@ -53,6 +53,10 @@ def chosen_of(frame, pairs=NO_PAIRS, **config):
     problem = problem_of(frame, AssortmentConfig(**{"todays_slots": False} | config), pairs)
     found = solve(problem, max_gap=0.0, time_limit_s=10.0)
     return np.flatnonzero(found.chosen).tolist(), found, problem
+
+
+def prices_of(problem):
+    return solve(problem, max_gap=0.0, time_limit_s=5.0).prices
 
 
 def brute_force(problem):
@@ -154,11 +158,11 @@ def test_a_substitute_gives_way_to_something_else():
 def test_shadow_prices_say_what_one_more_would_bring():
     frame = shelf([10, 7, 4], categories=["A", "A", "D"])
     problem = problem_of(frame, AssortmentConfig(slots={"A": 1, "D": 1}, todays_slots=False))
-    assert shadow_prices(problem).tolist() == pytest.approx([7.0, 0.0])  # D has no second item
+    assert prices_of(problem).tolist() == pytest.approx([7.0, 0.0])  # D has no second item
     roomy = problem_of(frame, AssortmentConfig(total_slots=3, todays_slots=False))
-    assert shadow_prices(roomy).tolist() == pytest.approx([0.0])
+    assert prices_of(roomy).tolist() == pytest.approx([0.0])
     money = problem_of(shelf([10, 4], costs=[5, 8]), AssortmentConfig(budget=9.0, todays_slots=False))
-    assert shadow_prices(money).tolist() == pytest.approx([0.5])
+    assert prices_of(money).tolist() == pytest.approx([0.5])
 
 
 def test_contradicting_limits_are_named_with_what_each_would_have_to_be():
