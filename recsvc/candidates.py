@@ -6,6 +6,7 @@ What was found is kept, within bounds, so that the next page of a list costs no 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -180,7 +181,7 @@ def weighted_mean(parts: Sequence[NDArray[np.float64]], weights: Sequence[float]
     """
     top = max(weights)
     scaled = weights if sum(weights) < float("inf") else [weight / top for weight in weights]
-    total = sum(scaled)
+    total = math.fsum(scaled)
     mean: NDArray[np.float64] = np.sum(
         [weight / total * part for weight, part in zip(scaled, parts, strict=True)], axis=0
     )

@@ -23,6 +23,8 @@ from recsvc.v1.selection_service_pb2 import (
     ReviewState,
     SelectionAction,
 )
+from selection.config import WeightsConfig
+from selection.score import COMPONENTS, weighted_score
 from tests.recsvc.conftest import CONFIG, Stubs, refusal
 from tests.recsvc.picks import ids, shop, weights
 from tests.recsvc.tiny import Tiny
@@ -305,3 +307,11 @@ def test_a_snapshot_without_candidates_has_an_empty_list_and_no_component(tmp_pa
         assert refused.reason == "UNKNOWN_COMPONENT"
         refused = refusal(selection.GetCandidate, GetCandidateRequest(item_id="apple"))
         assert refused.reason == "CANDIDATE_NOT_FOUND"
+
+
+def test_the_published_weights_give_the_published_score():
+    config = WeightsConfig()
+    parts = dict(zip(COMPONENTS, np.random.default_rng(5).random((len(COMPONENTS), 100)), strict=True))
+    weighed = {name: weight for name in COMPONENTS if (weight := getattr(config, name))}
+    mine = weighted_mean([parts[name] for name in weighed], list(weighed.values()))
+    assert mine.tolist() == weighted_score(parts, config).tolist()
