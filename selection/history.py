@@ -56,8 +56,8 @@ TABLE_FILES = (
 )
 
 
-#: What this room itself makes before it decides, and an input table that a shop may not have.
-OPINION_FILES = ("launches.parquet", "outcomes.parquet", "prices.parquet", "tables:ratings")
+#: And what this room itself makes before it decides, and an input table that a shop may not have.
+DECISION_FILES = (*TABLE_FILES, "launches.parquet", "outcomes.parquet", "prices.parquet", "tables:ratings")
 
 
 def tables_of(run: RunFolder, zone: str = "UTC") -> Tables:
@@ -77,15 +77,15 @@ def tables_of(run: RunFolder, zone: str = "UTC") -> Tables:
     )
 
 
-def with_opinions(tables: Tables, run: RunFolder) -> Tables:
-    """Returns the tables of a run with launches, outcomes, prices and ratings.
+def decision_tables(run: RunFolder, zone: str) -> Tables:
+    """Returns the tables of a run with what this room has made of them: launches, outcomes, prices; ratings.
 
     Raises:
         RunError: an artefact is missing or has another schema.
     """
     path = run.resolve("tables:ratings")
     return replace(
-        tables,
+        tables_of(run, zone),
         launches=read_artefact(run.resolve("launches.parquet"), "launches"),
         outcomes=read_artefact(run.resolve("outcomes.parquet"), "outcomes"),
         prices=read_artefact(run.resolve("prices.parquet"), "prices"),

@@ -11,14 +11,16 @@ from markupsafe import Markup
 from selection.actions import ACTIONS
 from selection.charts import Bar, bilingual, interval_chart, item_chart
 from selection.config import SelectionConfig
+from selection.ledger.scoring import summary_of
 from selection.report_data import ReportInputs, build_groups, caveats, grouped
 from selection.score import COMPONENTS
-from selection.summary import BASELINE, METHODS, METRICS, headline
+from selection.summary import BASELINE, METHODS, METRICS, added_by_component, headline
 from selection.words import (
     ACTION_MEANINGS,
     ACTION_WORDS,
     BAND_WORDS,
     COMPONENT_WORDS,
+    DECISION_WORDS,
     METHOD_WORDS,
     METRIC_WORDS,
     STAGE_WORDS,
@@ -29,6 +31,9 @@ from selection.words import (
 )
 
 __all__ = ["ReportInputs", "render_report"]
+
+#: Components with a bar on each card, those that weigh most; selection.csv has all.
+SHOWN_COMPONENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ def render_report(inputs: ReportInputs, config: SelectionConfig) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(t=bilingual, item_chart=item_chart, count=count, percent=percent)
+    weights = inputs.weights.normalised()
     environment.globals["money"] = lambda value: money(value, inputs.currency)
     words = {
         "action": ACTION_WORDS,
@@ -75,8 +81,11 @@ def render_report(inputs: ReportInputs, config: SelectionConfig) -> str:
         as_of=inputs.as_of,
         totals=_totals(selection),
         actions=ACTIONS,
-        components=COMPONENTS,
-        weights=config.weights.normalised(),
+        components=sorted(COMPONENTS, key=lambda name: -weights[name]),
+        shown_components=SHOWN_COMPONENTS,
+        weights=weights,
+        added=_added(inputs.backtest),
+        ledger=_ledger_rows(inputs),
         caveats=caveats(inputs),
         overall=_overall(inputs, selection, config.report.overall_picks),
         groups=groups,
@@ -88,6 +97,37 @@ def render_report(inputs: ReportInputs, config: SelectionConfig) -> str:
         backtest=headline(inputs.backtest, config.backtest),
         backtest_rows=_backtest_rows(inputs.backtest),
     )
+
+
+def _added(frame: pl.DataFrame) -> list[tuple[Markup, str]]:
+    """Returns the components with the points of captured value that each adds to the picks of categories."""
+    added = added_by_component(frame, "category", "capture")
+    return [(bilingual(*COMPONENT_WORDS[name]), f"{value * 100:+.2f}") for name, value in added.items()]
+
+
+def _ledger_rows(inputs: ReportInputs) -> list[dict[str, object]]:
+    """Returns a table row an action and decision of people, over the nights that are over."""
+    rows = []
+    for row in summary_of(inputs.ledger):
+        ratio, lift = row["expected_over_realised"], row.get("lift")
+        hits, kills = row.get("hit_rate"), row.get("false_kills")
+        rows.append(
+            {
+                "action": row["action"],
+                "decision": bilingual(*DECISION_WORDS[str(row["decision"])]),
+                "items": f"{row['items']:,}",
+                "realised": money(_number(row["realised_value"]), inputs.currency),
+                "ratio": "–" if ratio is None else f"{_number(ratio):.2f}",
+                "lift": "–" if lift is None else signed_percent(_number(lift)),
+                "hits": "–" if hits is None else percent(_number(hits)),
+                "kills": "–" if kills is None else percent(_number(kills)),
+            }
+        )
+    return rows
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _words(table: dict[str, tuple[str, str]]) -> object:

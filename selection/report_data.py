@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import msgspec
 import polars as pl
 
+from recdata.artefacts import ASSORTMENT, LEDGER
 from selection.actions import ACTIONS
 from selection.charts import Week
-from selection.config import ReportConfig
+from selection.config import ReportConfig, WeightsConfig
+from selection.features import OPINIONS
+from selection.select import TEXTS
+from selection.words import percent
 
 Sentences = list[str]
+
+#: Look-alikes named on the page, an item.
+SHOWN_LOOK_ALIKES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +34,17 @@ class ReportInputs:
     daily_sales: pl.LazyFrame
     forecast_daily: pl.LazyFrame
     forecast_totals: pl.LazyFrame
+    weights: WeightsConfig
+    assortment: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ASSORTMENT))
+    ledger: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEDGER))
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One item on the page."""
+    """One item on the page.
+
+    `texts` has the sentences by the names of `TEXTS`, `known` what other stages say by those of `OPINIONS`.
+    """
 
     rank: int
     item_id: str
@@ -50,8 +63,10 @@ class Pick:
     revenue: float
     recent_sales: float
     components: dict[str, float]
-    reasons_zh: Sentences
-    reasons_en: Sentences
+    texts: dict[str, Sentences]
+    known: dict[str, float | date | None]
+    look_alikes: Sentences
+    chosen: bool | None
     history: list[Week]
     forecast: list[Week]
 
@@ -126,7 +141,10 @@ def _picks(rows: pl.DataFrame, inputs: ReportInputs, config: ReportConfig) -> li
     history = weekly_history(inputs.daily_sales, item_rows, inputs.as_of, config.history_weeks)
     forecast = weekly_forecast(inputs, rows)
     titles = inputs.items.select("item_row", "title", "brand", "price")
-    frame = rows.join(titles, on="item_row", how="left", maintain_order="left")
+    frame = rows.join(titles, on="item_row", how="left", maintain_order="left").join(
+        inputs.assortment.select("item_row", "chosen"), on="item_row", how="left", maintain_order="left"
+    )
+    names = _look_alikes(frame, inputs.items)
     return [
         Pick(
             rank=row["rank"],
@@ -146,13 +164,30 @@ def _picks(rows: pl.DataFrame, inputs: ReportInputs, config: ReportConfig) -> li
             revenue=row["revenue_at_stake"],
             recent_sales=row["recent_sales"],
             components=msgspec.json.decode(row["components"], type=dict[str, float]),
-            reasons_zh=msgspec.json.decode(row["reasons_zh"], type=list[str]),
-            reasons_en=msgspec.json.decode(row["reasons_en"], type=list[str]),
+            texts={name: msgspec.json.decode(row[name], type=list[str]) for name in TEXTS},
+            known={name: row[name] for name in OPINIONS},
+            look_alikes=names[row["item_row"]],
+            chosen=row["chosen"],
             history=history[row["item_row"]],
             forecast=forecast[row["item_id"]],
         )
         for row in frame.iter_rows(named=True)
     ]
+
+
+def _look_alikes(rows: pl.DataFrame, items: pl.DataFrame) -> dict[int, Sentences]:
+    """Returns item_row -> "title (similarity)" of its look-alikes, most alike first."""
+    found = {
+        row: msgspec.json.decode(text, type=list[tuple[str, float]])[:SHOWN_LOOK_ALIKES]
+        for row, text in rows.select("item_row", "look_alikes").iter_rows()
+    }
+    ids = {item_id for alike in found.values() for item_id, _ in alike}
+    named = items.filter(pl.col("item_id").is_in(sorted(ids)))
+    titles = dict(named.select("item_id", pl.coalesce("title", "item_id")).iter_rows())
+    return {
+        row: [f"{titles.get(item_id, item_id)} ({percent(similarity)})" for item_id, similarity in alike]
+        for row, alike in found.items()
+    }
 
 
 def weekly_history(

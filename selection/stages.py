@@ -14,9 +14,10 @@ from selection.assortment.stage import assortment_stage
 from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
 from selection.export import write_csv
-from selection.history import TABLE_FILES, tables_of
+from selection.history import DECISION_FILES, decision_tables
 from selection.launches.stage import launches_stage
 from selection.ledger.stage import ledger_stage
+from selection.outcomes.stage import outcomes_stage
 from selection.pilot.stage import pilot_stage
 from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
@@ -31,6 +32,7 @@ def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -
     """Returns this room's part of the chain, in order: forecasts to decisions, their test, the page."""
     return [
         launches_stage(config.launches),
+        outcomes_stage(config),
         prices_stage(config),
         backtest_stage(config, data),
         select_stage(config, data),
@@ -48,7 +50,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
     """
 
     def work(ctx: StageContext) -> Mapping[str, object]:
-        tables = tables_of(ctx.run, data.business_timezone)
+        tables = decision_tables(ctx.run, data.business_timezone)
         with ctx.bar("origins", total=len(backtest_origins(tables, config.backtest))) as advance:
             found = run_backtest(tables, config=config, advance=advance)
         found.frame.write_parquet(ctx.target("backtest.parquet"), compression="zstd")
@@ -60,7 +62,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
     return Stage(
         name="backtest",
         version=2,
-        inputs=TABLE_FILES,
+        inputs=DECISION_FILES,
         outputs=("backtest.parquet", "backtest.json", "weights.json"),
         work=work,
         config={
@@ -80,7 +82,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     def work(ctx: StageContext) -> Mapping[str, object]:
         weights = decode(ctx.source("weights.json").read_bytes())
-        tables = tables_of(ctx.run, data.business_timezone)
+        tables = decision_tables(ctx.run, data.business_timezone)
         decided = msgspec.structs.replace(config, weights=weights)
         frame = select(tables, ctx.run.as_of, config=decided, currency=data.currency)
         write_artefact(frame, ctx.target("selection.parquet"), "selection")
@@ -90,7 +92,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
     return Stage(
         name="select",
         version=2,
-        inputs=(*TABLE_FILES, "weights.json"),
+        inputs=(*DECISION_FILES, "weights.json"),
         outputs=("selection.parquet",),
         work=work,
         config={
@@ -116,6 +118,9 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             daily_sales=scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
             forecast_daily=scan_artefact(ctx.source("forecast_daily.parquet"), "forecast_daily"),
             forecast_totals=scan_artefact(ctx.source("forecast_totals.parquet"), "forecast_totals"),
+            weights=decode(ctx.source("weights.json").read_bytes()),
+            assortment=read_artefact(ctx.source("assortment.parquet"), "assortment"),
+            ledger=read_artefact(ctx.source("ledger.parquet"), "ledger"),
         )
         page = render_report(inputs, config).encode("utf-8")
         ctx.target("report.html").write_bytes(page)
@@ -124,7 +129,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="report",
-        version=1,
+        version=2,
         inputs=(
             "selection.parquet",
             "backtest.parquet",
@@ -132,13 +137,15 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             "daily_sales.parquet",
             "forecast_daily.parquet",
             "forecast_totals.parquet",
+            "weights.json",
+            "assortment.parquet",
+            "ledger.parquet",
         ),
         outputs=("report.html", "selection.csv"),
         work=work,
         config={
             "report": config.report,
             "features": config.features,
-            "weights": config.weights,
             "backtest": config.backtest,
             "currency": data.currency,
         },

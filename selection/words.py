@@ -50,6 +50,13 @@ COMPONENT_WORDS = {
     "novelty": ("独特性", "Novelty"),
     "safety": ("确定性", "Certainty"),
 }
+#: What people did about an advice.
+DECISION_WORDS = {
+    "": ("–", "–"),
+    "approve": ("已批准", "approved"),
+    "reject": ("已否决", "rejected"),
+    "snooze": ("已搁置", "snoozed"),
+}
 METHOD_WORDS = {
     "selection": ("选品模型", "Selection score"),
     "equal": ("等权重", "Equal weights"),

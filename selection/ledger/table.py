@@ -8,10 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from selection.ledger.scoring import summary_of
-from selection.words import ACTION_WORDS, money, percent, signed_percent, word
-
-#: What people did about an advice, for a table.
-DECISION_WORDS = {"": "–", "approve": "approved", "reject": "rejected", "snooze": "snoozed"}
+from selection.words import ACTION_WORDS, DECISION_WORDS, money, percent, signed_percent, word
 
 
 def print_ledger(console: Console, ledger: pl.DataFrame, currency: str) -> None:
@@ -41,7 +38,7 @@ def print_ledger(console: Console, ledger: pl.DataFrame, currency: str) -> None:
         ratio, lift = row["expected_over_realised"], row.get("lift")
         table.add_row(
             word(ACTION_WORDS, str(row["action"]), "en"),
-            DECISION_WORDS.get(str(row["decision"]), str(row["decision"])),
+            word(DECISION_WORDS, str(row["decision"]), "en"),
             f"{row['items']:,}",
             money(_number(row["realised_value"]), currency),
             "–" if ratio is None else f"{_number(ratio):.2f}",

@@ -35,6 +35,7 @@ def inputs_of(tables: Tables, config: SelectionConfig, daily=()) -> ReportInputs
         daily_sales=tables.daily_sales,
         forecast_daily=pl.DataFrame(list(daily), schema=FORECAST_DAILY).lazy(),
         forecast_totals=tables.forecast_totals.lazy(),
+        weights=config.weights,
     )
 
 
