@@ -1,8 +1,9 @@
 """Owns what can be said without learning: the plain rules to beat, and chances from a shrunk rate of sale.
 
-An item's rate of sale is gamma with its category's mean item as prior; what has been sold makes it sharper.
-What it will sell is then negative binomial, which gives every chance in closed form.  The model learns from
-these chances as from any other column, and they stand in for it where there is too little to learn from.
+An item's rate of orders is gamma with its category's mean item as prior; what has been ordered makes it
+sharper (orders, not units: one order of ten is one event), but never sharper than rates drift from month to
+month.  What it will sell is then negative binomial, which gives every chance in closed form.  The model takes
+these chances as columns, and they stand in for it where there is too little to learn from.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from selection.outcomes.facts import Facts, Floats
 from selection.outcomes.labels import alive_at, group_mean
 from selection.outcomes.panel import Panel
 
-#: Units' worth of weight that the category's mean item has in an item's rate.
-PRIOR_UNITS = 0.5
+#: Orders' worth of weight that the category's mean item has in an item's rate.
+PRIOR_ORDERS = 0.5
+#: Variance of the change of a rate from one month to the next, as a share of its square.
+DRIFT = 0.15
 #: What a day older than `RECENT_DAYS` counts.
 OLD_WEIGHT = 0.25
 RECENT_DAYS = 84
@@ -76,8 +79,9 @@ def plain_chances(facts: Facts, panel: Panel, config: OutcomesConfig) -> PlainCh
     age = np.clip(column["age"], 1.0, max(origin, 1))
     recent_days = np.minimum(age, RECENT_DAYS)
     exposure = recent_days + OLD_WEIGHT * (age - recent_days)
-    recent = column["units_84"]
-    units = recent + OLD_WEIGHT * np.maximum(column["units_all"] - recent, 0.0)
+    recent = column["orders_84"]
+    orders = recent + OLD_WEIGHT * np.maximum(column["orders_all"] - recent, 0.0)
+    size = np.where(column["units_per_order"] > 0, column["units_per_order"], 1.0)
     alive = alive_at(facts, origin, config)
 
     def usual(values: Floats) -> Floats:
@@ -85,13 +89,14 @@ def plain_chances(facts: Facts, panel: Panel, config: OutcomesConfig) -> PlainCh
         every[rows] = values
         return group_mean(every, alive, facts.group)[rows]
 
-    prior_rate = np.maximum(usual(units / exposure), 1e-6)
-    shape = PRIOR_UNITS + units
-    rate = PRIOR_UNITS / prior_rate + exposure
+    prior_rate = np.maximum(usual(orders / exposure), 1e-6)
+    mean = (PRIOR_ORDERS + orders) / (PRIOR_ORDERS / prior_rate + exposure)
+    shape = 1.0 / (1.0 / (PRIOR_ORDERS + orders) + DRIFT)
+    rate = shape / mean
     price = np.where(np.isfinite(column["price"]), column["price"], 0.0)
 
     def at_least(bar: Floats, days: int) -> Floats:
-        return np.asarray(stats.nbinom.sf(np.ceil(bar) - 1.0, shape, rate / (rate + days)), np.float64)
+        return np.asarray(stats.nbinom.sf(np.ceil(bar / size) - 1.0, shape, rate / (rate + days)), np.float64)
 
     horizon = config.horizon_days
     mean_units = usual(column["units_84"]) * horizon / max(min(origin, 84), 1)
@@ -99,12 +104,11 @@ def plain_chances(facts: Facts, panel: Panel, config: OutcomesConfig) -> PlainCh
     enough = np.where(price > 0, config.keep_share * mean_revenue / np.maximum(price, 1e-9), np.inf)
     last_of_top = _last_of_top(column, horizon, origin)
     bar = np.where(price > 0, last_of_top / np.maximum(price, 1e-9), np.inf)
-    mean = shape / rate
     return PlainChances(
         hit=at_least(np.maximum(config.hit_ratio * mean_units, 1.0), horizon),
         keep=at_least(np.maximum(enough, 1.0), config.keep_days),
         top=at_least(np.maximum(bar, 1.0), horizon),
-        value=mean * horizon * price,
+        value=mean * horizon * size * price,
     )
 
 

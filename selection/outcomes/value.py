@@ -18,6 +18,8 @@ from selection.outcomes.facts import Floats
 FIRST_BAND = 25
 #: Revenue's worth of weight of "as predicted" in a band, in predictions of its mean.
 PRIOR_PREDICTIONS = 10.0
+#: How far the level of earlier horizons moves that of the next: as n of n + so many horizons.
+PRIOR_HORIZONS = 2.0
 #: Half-width of an 80% interval in standard deviations.
 Z80 = 1.2816
 
@@ -28,7 +30,7 @@ class Scale:
 
     Attributes:
         size: mean logarithm of the predictions of a band.
-        factor: sum of what came over sum of what was predicted, shrunk to that of all bands.
+        factor: sum of what came over sum of what was predicted, shrunk to that of all bands; see `fit_scale`.
         low, high: the 10% and 90% quantiles of what came over what was predicted.
     """
 
@@ -41,12 +43,16 @@ class Scale:
 UNKNOWN = Scale(*(np.zeros(0) for _ in range(4)))
 
 
-def fit_scale(predictions: Sequence[Floats], realised: Sequence[Floats]) -> Scale:
+def fit_scale(predictions: Sequence[Floats], realised: Sequence[Floats], *, horizons: float) -> Scale:
     """Returns how predictions made before the fact compare with what came.
+
+    The bands tell each other apart whatever the month was like; whether a whole month came to more or less
+    than predicted says little of the next one, so the level follows with the number of months only.
 
     Args:
         predictions: of each earlier origin, `(n,)`.
         realised: what came, in the same order.
+        horizons: how many horizons these origins cover, an overlap counted once.
     """
     bands: dict[int, list[tuple[Floats, Floats]]] = {}
     for expected, came in zip(predictions, realised, strict=True):
@@ -64,6 +70,7 @@ def fit_scale(predictions: Sequence[Floats], realised: Sequence[Floats]) -> Scal
     ]
     total = max(sum(float(expected.sum()) for expected, _ in joined), 1e-9)
     overall = sum(float(came.sum()) for _, came in joined) / total
+    level = max(overall, 1e-9) ** (horizons / (horizons + PRIOR_HORIZONS)) / max(overall, 1e-9)
     rows = []
     for expected, came in joined:
         prior = PRIOR_PREDICTIONS * float(expected.mean())
@@ -71,9 +78,9 @@ def fit_scale(predictions: Sequence[Floats], realised: Sequence[Floats]) -> Scal
         rows.append(
             (
                 float(np.log(expected).mean()),
-                (float(came.sum()) + prior * overall) / (float(expected.sum()) + prior),
-                float(np.quantile(ratio, 0.1)),
-                float(np.quantile(ratio, 0.9)),
+                level * (float(came.sum()) + prior * overall) / (float(expected.sum()) + prior),
+                level * float(np.quantile(ratio, 0.1)),
+                level * float(np.quantile(ratio, 0.9)),
             )
         )
     size, factor, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))

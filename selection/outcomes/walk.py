@@ -200,7 +200,9 @@ def _correction(past: _Past, day: int, name: str, lesson: Lesson) -> Correction:
 def _scale(past: _Past, day: int, lesson: Lesson) -> Scale:
     days = _ended(past, day, lesson, "value")
     return fit_scale(
-        [past.outlooks[then].raw["value"] for then in days], [past.fared[then]["value"] for then in days]
+        [past.outlooks[then].raw["value"] for then in days],
+        [past.fared[then]["value"] for then in days],
+        horizons=(days[-1] - days[0]) / lesson.days + 1.0 if days else 0.0,
     )
 
 

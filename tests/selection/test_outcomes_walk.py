@@ -109,7 +109,7 @@ def test_the_winners_curse_is_lifted():
         return came * rng.lognormal(0.0, 0.4, 500), came
 
     past = [night() for _ in range(6)]
-    scale = fit_scale([guess for guess, _ in past], [came for _, came in past])
+    scale = fit_scale([guess for guess, _ in past], [came for _, came in past], horizons=6)
     picks = []
     for _ in range(20):
         guess, came = night()
@@ -126,7 +126,14 @@ def test_a_value_without_a_past_stands_as_predicted():
     value, low, high = corrected_values(UNKNOWN, np.array([100.0, 0.0]), np.array([4.0, 4.0]))
     assert value.tolist() == [100.0, 0.0]
     assert low[0] < 100.0 < high[0]
-    assert fit_scale([np.zeros(3)], [np.ones(3)]) is UNKNOWN
+    assert fit_scale([np.zeros(3)], [np.ones(3)], horizons=1) is UNKNOWN
+
+
+def test_the_level_of_one_month_moves_the_next_a_third_of_the_way():
+    guess = np.full(100, 10.0)
+    months = {n: fit_scale([guess], [guess / 8], horizons=n).factor[0] for n in (1, 4)}
+    assert months[1] == pytest.approx(8 ** (-1 / 3))
+    assert months[4] == pytest.approx(8 ** (-4 / 6))
 
 
 def test_reliability_is_as_counted_by_hand():
