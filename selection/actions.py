@@ -45,9 +45,9 @@ def choose_actions(inputs: ActionInputs, config: ActionsConfig) -> NDArray[np.st
     1. dead, and not likely to sell something worth keeping all the same → drop.
     2. launch: likely to become a hit, or in the better part of its category with buyers enough, selling and
        not falling → launch (roll out); else keep (let it show itself).
-    3. likely to become a hit → push.
-    4. decline: among the best of its category → keep (defend it); among the worst, and not likely to sell
-       something worth keeping → drop; between → discount.
+    3. decline: among the best of its category, or likely to be a hit all the same → keep (defend it); among
+       the worst, and not likely to sell something worth keeping → drop; between → discount.
+    4. likely to become a hit, and selling → push.
     5. hardly a chance to sell something worth keeping, and no season ahead → drop.
     6. among the best of its category with demand enough (growth, mature, seasonal) → push.
     7. slow: nothing sold in the recent window, a falling rate and among the worst → discount.
@@ -72,10 +72,10 @@ def choose_actions(inputs: ActionInputs, config: ActionsConfig) -> NDArray[np.st
         ((inputs.stage == "dead") & ~worth_keeping, "drop"),
         (launching & (proven | (rising & (inputs.units_recent > 0))), "launch"),
         (launching, "keep"),
-        (rising & (inputs.units_recent > 0), "push"),
-        (declining & best, "keep"),
+        (declining & (best | rising), "keep"),
         (declining & (inputs.quantile < config.drop_quantile) & ~worth_keeping, "drop"),
         (declining, "discount"),
+        (rising & (inputs.units_recent > 0), "push"),
         (hopeless & (inputs.stage != "seasonal"), "drop"),
         (best & (inputs.demand >= config.push_min_units), "push"),
         (slow & (inputs.stage != "seasonal"), "discount"),

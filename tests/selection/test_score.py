@@ -174,6 +174,7 @@ def test_a_likely_hit_is_pushed_or_rolled_out_if_it_sells():
     assert action_of("mature", hit=0.6) == "push"
     assert action_of("mature", hit=0.4) == "keep"
     assert action_of("mature", hit=0.6, units=0.0) == "keep"
+    assert action_of("decline", z=-2.0, hit=0.6) == "keep"
     assert action_of("launch", quantile=0.1, buyers=1, hit=0.6) == "launch"
 
 

@@ -25,8 +25,8 @@ from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, 
 
 CHAIN = (
     "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "evaluate",
-    "evaluation_page", "launches", "prices", "backtest", "select", "assortment", "pilot", "ledger",
-    "report", "publish",
+    "evaluation_page", "launches", "outcomes", "prices", "backtest", "select", "assortment", "pilot",
+    "ledger", "report", "publish",
 )  # fmt: skip
 
 
