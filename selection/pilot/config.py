@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,8 @@ class PilotConfig(RoomConfig, frozen=True):
 
     # The best so many picks to launch or push are tried together; 1 or more.
     items: PositiveInt = 50
+    # What is measured by week and region: the picks' revenue, or the orders that have one, which vary less.
+    measure: Literal["revenue", "orders"] = "revenue"
     # The least rise of their sales that the test must find (0.1 = 10%); above 0.
     effect: PositiveFloat = 0.10
     # Chance that it is found where it is there; between 0 and 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ class Regions:
         names: (n,) the regions.
         size: (n,) float64 mean revenue of a week, all items.
         mix: (n, c) float64 share of that revenue by top-level category; rows add up to 1.
-        sales: (n, w) float64 revenue of the picks by week, the oldest first; returns netted.
+        sales: (n, w) float64 revenue (or orders) of the picks by week, the oldest first; returns netted.
     """
 
     names: tuple[str, ...]
@@ -38,9 +39,22 @@ class Regions:
 
 
 def regions_of(
-    daily_sales: pl.LazyFrame, items: pl.DataFrame, picks: NDArray[np.int32], as_of: date
+    daily_sales: pl.LazyFrame,
+    items: pl.DataFrame,
+    picks: NDArray[np.int32],
+    as_of: date,
+    *,
+    measure: Literal["revenue", "orders"] = "revenue",
 ) -> Regions:
-    """Returns what the last year says of each named region, in whole weeks that end at `as_of`."""
+    """Returns what the last year says of each named region, in whole weeks that end at `as_of`.
+
+    Args:
+        daily_sales: DAILY_SALES.
+        items: ITEMS.
+        picks: item rows of the picks.
+        as_of: the first day that is not in the data.
+        measure: what `Regions.sales` holds; orders are counted by item, so one with two picks counts twice.
+    """
     first = daily_sales.select(pl.col("day").min()).collect().item()
     weeks = min(HISTORY_WEEKS, (as_of - first).days // 7) if first is not None else 0
     start = as_of - timedelta(days=7 * weeks)
@@ -49,7 +63,7 @@ def regions_of(
     top = pl.col("category").fill_null("").str.split(" > ").list.first().fill_null("").alias("top")
     sales = (
         daily_sales.filter(inside)
-        .select("item_row", "region", week, "revenue")
+        .select("item_row", "region", week, "revenue", "orders")
         .join(items.lazy().select("item_row", top), on="item_row", how="left", maintain_order="left")
         .collect()
     )
@@ -62,8 +76,8 @@ def regions_of(
         spent[at[region], column[name]] = max(revenue, 0.0)
     picked = sales.filter(pl.col("item_row").is_in(picks.tolist()))
     matrix = np.zeros((len(names), weeks))
-    for region, number, revenue in group_sums(picked, ["region", "week"], ["revenue"]).iter_rows():
-        matrix[at[region], number] = revenue
+    for region, number, amount in group_sums(picked, ["region", "week"], [measure]).iter_rows():
+        matrix[at[region], number] = amount
     total = spent.sum(axis=1, keepdims=True)
     kept = total[:, 0] > 0
     return Regions(

@@ -43,6 +43,7 @@ def pilot_stage(config: SelectionConfig) -> Stage:
             read_artefact(ctx.source("items.parquet"), "items"),
             picks.get_column("item_row").to_numpy(),
             ctx.run.as_of,
+            measure=config.pilot.measure,
         )
         plan = plan_pilot(regions, picks.get_column("item_id").to_list(), config.pilot)
         ctx.target("pilot.json").write_bytes(msgspec.json.format(msgspec.json.encode(plan)))

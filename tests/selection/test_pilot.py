@@ -153,6 +153,7 @@ def test_regions_are_counted_from_the_sales_before_the_day():
             "channel": "",
             "region": region,
             "quantity": 1.0,
+            "orders": 3,
             "revenue": 10.0 * (item + 1),
         }
         for region in ("north", "south", "")
@@ -160,8 +161,7 @@ def test_regions_are_counted_from_the_sales_before_the_day():
         for day in [*days, TODAY]
         if not (region == "south" and item == 1)
     ]
-    counts = ("buyers", "orders")
-    schema = {name: dtype for name, dtype in DAILY_SALES.items() if name not in counts}
+    schema = {name: dtype for name, dtype in DAILY_SALES.items() if name != "buyers"}
     sales = pl.DataFrame(rows, schema=schema)
     items = pl.DataFrame([{"item_row": 0, "category": "A > x"}, {"item_row": 1, "category": "B"}]).cast(
         {"item_row": ITEMS["item_row"]}
@@ -171,6 +171,8 @@ def test_regions_are_counted_from_the_sales_before_the_day():
     assert found.size.tolist() == [60.0, 20.0]
     assert found.mix[0].tolist() == pytest.approx([1 / 3, 2 / 3])
     assert found.sales.tolist() == [[40.0], [0.0]]
+    counted = regions_of(sales.lazy(), items, np.array([1], np.int32), TODAY, measure="orders")
+    assert counted.sales.tolist() == [[6.0], [0.0]]
 
 
 def test_the_best_picks_that_the_assortment_keeps_are_tried(busy_shop):
