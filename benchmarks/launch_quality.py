@@ -20,6 +20,7 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from rich.console import Console
 from rich.table import Table
 
 from recdata.runs import RunFolder
-from selection.commands import run_day
 from selection.history import Tables, tables_of
 from selection.launches.buyers import fit_factor
 from selection.launches.cohort import Floats, Ints, read_cohort
@@ -82,7 +82,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     folder = max((given.home / "runs").iterdir())
-    as_of = run_day(folder)
+    as_of = date.fromisoformat(folder.name[:8])
     tables = tables_of(RunFolder(given.home, folder.name, as_of))
     config = LaunchesConfig()
     started = time.process_time()

@@ -157,12 +157,12 @@ def fit_launches(
     Args:
         known: items and traits; what happened from the origin on is not looked at.
         origin: day number.
-        horizon: days to foretell; more than 1.
+        horizon: days to foretell.
         config: the stage's.
     """
     cohort = known.cohort
     settled = cohort.settled(origin, config.settle_days)
-    launches = np.flatnonzero(settled & (cohort.launched + horizon <= origin))
+    launches = np.flatnonzero(settled & (cohort.launched + max(horizon, 2) <= origin))
     if len(launches) < config.min_launches:
         return None
     price = cohort.price(origin)
@@ -170,7 +170,9 @@ def fit_launches(
     group = known.depths[min(1, len(known.depths) - 1)]
     bands = price_bands(similarity.log_price, group, launches)
     steps = [*known.depths[:2], group * 8 + bands, *known.depths[2:]]
-    first, rest = cohort.sums(launches, 0, 1), cohort.sums(launches, 1, horizon)
+    # A horizon of a day still needs a day after the first to know how launches go on.
+    span = max(horizon, 2)
+    first, rest = cohort.sums(launches, 0, 1), cohort.sums(launches, 1, span)
     curve = fit_curve(
         cohort,
         np.flatnonzero(settled & (cohort.launched < origin)),
@@ -180,7 +182,7 @@ def fit_launches(
         prior_items=config.curve_prior_items,
     )
     first_buyers = cohort.buyers[launches, 1]
-    rest_buyers = np.maximum(cohort.buyers[launches, horizon] - first_buyers, 0.0)
+    rest_buyers = np.maximum(cohort.buyers[launches, span] - first_buyers, 0.0)
     model = LaunchModel(
         known=known,
         config=config,

@@ -235,6 +235,15 @@ def test_items_may_be_young_for_a_week_only(shop):
     assert figures["young"] == len(rows) == 6
 
 
+def test_a_horizon_of_a_day_is_one(shop):
+    tables = dataclasses.replace(
+        shop, forecast_totals=shop.forecast_totals.with_columns(horizon_days=pl.lit(1, pl.Int32))
+    )
+    rows, _ = rows_of(tables, AS_OF - timedelta(days=56))
+    strong = [row["mean"] for item, row in rows.items() if item.startswith("strong")]
+    assert sum(strong) / len(strong) == pytest.approx(0.5, rel=0.3)
+
+
 def test_a_longer_horizon_sells_more(shop):
     longer = dataclasses.replace(
         shop, forecast_totals=shop.forecast_totals.with_columns(horizon_days=pl.lit(42, pl.Int32))
