@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +23,15 @@ from rich.table import Table
 from recdata.artefacts import BEHAVIOUR
 from training.affinity import AFFINITY_FEATURES
 from training.als import AlsConfig, fit_als
-from training.blend import FIND_LINE, GROWING, Blend, between_names, examples_of
-from training.chances import Chances, Examples, fit_chances, joined
+from training.blend import Blend, between_names, examples_of
+from training.chances import Examples, joined
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import user_metrics
 from training.evaluate.rivals import Rivals
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
 from training.history import Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
-from training.ranking import RankingConfig
+from training.ranking import RankingConfig, fit_blend
 from training.rhythm import PAIR_FEATURES
 
 PERIOD = timedelta(days=28)
@@ -175,23 +174,12 @@ def fitted(
     """Returns a blend that sees the chosen features only."""
     columns = ((*PAIR_FEATURES, *names), names)
     hidden = [[at for at, name in enumerate(of) if name not in chosen] for of in columns]
-    fit = partial(fit_chances, rate=config.learning_rate, seed=config.seed, threads=config.threads)
     hidden_repeat, hidden_find = (
         Examples(masked(examples.features, hide), examples.label, examples.weight)
         for examples, hide in zip((repeat, find), hidden, strict=True)
     )
-    models: tuple[Chances | None, ...] = (
-        fit(hidden_repeat, columns[0], trees=config.trees, leaves=config.leaves),
-        fit(
-            hidden_find,
-            names,
-            line=FIND_LINE,
-            unseen=GROWING,
-            trees=config.find_trees,
-            leaves=config.find_leaves,
-        ),
-    )
-    return Masked(models[0], models[1], hidden[0], hidden[1])
+    seen = fit_blend(hidden_repeat, hidden_find, names, config)
+    return Masked(seen.repeat, seen.find, hidden[0], hidden[1])
 
 
 def figures(lists: dict, rival: str, targets: dict[str, Relevance]) -> tuple[float, ...]:

@@ -25,14 +25,14 @@ class Forest:
     """Boosted trees; a row's logit is the sum of one leaf a tree.
 
     Attributes:
-        features: `(n_trees, 2 ** depth - 1)` int32, the column that each question looks at.
+        features: `(n_trees, 2 ** depth - 1)` uint32, the column that each question looks at.
         thresholds: the same shape, float32; what is above goes right.
         missing_right: the same shape, bool, where NaN goes.
         leaves: `(n_trees, 2 ** depth)` float64.
         gains: each feature's share of what the questions gained, the largest first.
     """
 
-    features: NDArray[np.int32]
+    features: NDArray[np.uint32]
     thresholds: NDArray[np.float32]
     missing_right: NDArray[np.bool_]
     leaves: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Forest:
         n_leaves = 1 << depth
         shape = (len(trees), n_leaves - 1)
         forest = cls(
-            np.zeros(shape, np.int32),
+            np.zeros(shape, np.uint32),
             np.zeros(shape, np.float32),
             np.zeros(shape, np.bool_),
             np.zeros((len(trees), n_leaves)),
@@ -64,16 +64,11 @@ class Forest:
 
     def logits(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the log of the odds of each of the rows `(n, n_features)`, `(n,)`."""
-        added = np.zeros(len(rows))
-        compiled(add_leaves)(
-            np.ascontiguousarray(rows),
-            self.features,
-            self.thresholds,
-            self.missing_right,
-            self.leaves,
-            added,
-        )
-        return added
+        padding = np.zeros((max(_SIDE_BY_SIDE - len(rows), 0), rows.shape[1]), np.float32)
+        table = np.vstack([rows, padding]) if len(padding) else np.ascontiguousarray(rows)
+        added = np.zeros(len(table))
+        compiled(add_leaves)(table, self.features, self.thresholds, self.missing_right, self.leaves, added)
+        return added[: len(rows)]
 
     def _place(self, part: Mapping[str, Any], tree: int, *, node: int, width: int) -> None:
         """Lays out a part of a tree from a node on, which has `width` leaves below it."""
@@ -98,29 +93,30 @@ def add_leaves(
     leaves: NDArray[Any],
     added: NDArray[Any],
 ) -> None:
-    """Adds to `added` the leaf of every tree that each row reaches; numba compiles it."""
-    at = np.zeros(_SIDE_BY_SIDE, np.int64)
-    n_nodes = features.shape[1]
+    """Adds to `added` the leaf of every tree that each of at least eight rows reaches; numba compiles it."""
+    # Without a sign, numba need not ask of every place whether it counts from the end.
+    at, one = np.zeros(_SIDE_BY_SIDE, np.uint32), np.uint32(1)
+    n_nodes = np.uint32(features.shape[1])
     for start in range(0, rows.shape[0], _BLOCK_ROWS):
         stop = min(start + _BLOCK_ROWS, rows.shape[0])
         for tree in range(features.shape[0]):
             column, threshold, right = features[tree], thresholds[tree], missing_right[tree]
+            leaf = leaves[tree]
             for first in range(start, stop, _SIDE_BY_SIDE):
-                # The last few rows are gone over once more rather than one by one: only the new ones count.
-                base = max(min(first, stop - _SIDE_BY_SIDE), 0)
-                many = min(_SIDE_BY_SIDE, stop - base)
+                # The last few rows are gone down beside some that are done; only the new ones count.
+                base = min(first, stop - _SIDE_BY_SIDE)
                 for beside in range(_SIDE_BY_SIDE):
-                    at[beside] = 0
-                above_leaves = n_nodes
-                while above_leaves > 0:
-                    above_leaves >>= 1
-                    for beside in range(many):
-                        node = at[beside]
-                        value = rows[base + beside, column[node]]
+                    at[np.uint32(beside)] = 0
+                below = n_nodes
+                while below > 0:
+                    below >>= one
+                    for beside in range(_SIDE_BY_SIDE):
+                        node = at[np.uint32(beside)]
+                        value = rows[np.uint64(base) + np.uint64(beside), column[node]]
                         above = (value > threshold[node]) | ((value != value) & right[node])
-                        at[beside] = 2 * node + 1 + above
-                for beside in range(first - base, many):
-                    added[base + beside] += leaves[tree, at[beside] - n_nodes]
+                        at[np.uint32(beside)] = np.uint32(node + node + one + np.uint32(above))
+                for beside in range(first - base, _SIDE_BY_SIDE):
+                    added[base + beside] += leaf[np.uint32(at[beside] - n_nodes)]
 
 
 def _rounded_down(threshold: float) -> np.float32:

@@ -40,16 +40,18 @@ class RankingConfig(RoomConfig, frozen=True):
     validation_users: PositiveInt = 20_000
     # Examples that each of its two models learns from, about: all that were bought, a sample of the others.
     max_examples: PositiveInt = 400_000
-    # Trees of the model of items bought before, 30 to 200 is usual.
-    trees: PositiveInt = 60
+    # Trees of the model of items bought before, 50 to 300 is usual.
+    trees: PositiveInt = 120
     # Leaves of each, 8 to 64 is usual.
     leaves: PositiveInt = 24
+    # How much each counts, above 0 to 1: the fewer trees, the more.
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
     # Trees of the model of finds, 20 to 200 is usual.
     find_trees: PositiveInt = 40
     # Leaves of each, 4 to 64 is usual.
     find_leaves: PositiveInt = 16
-    # How much a tree counts, above 0 to 1: the fewer trees, the more.
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.12
+    # How much each counts, above 0 to 1.
+    find_learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.12
     # How much a list spreads over categories, 0 (not at all) to below 1: the second item of a category counts
     # its chance times 1 - diversity, the third that squared, and so on.  It costs hits: docs/ranking.md.
     diversity: Annotated[float, Meta(ge=0, lt=1)] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
 
@@ -14,7 +15,7 @@ from recdata.runs import Stage, StageContext
 from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import DEFAULT_BLEND, FIND_LINE, GROWING, Blend, between_names, examples_of
 from training.blocks import NO_ITEM
-from training.chances import fit_chances, joined
+from training.chances import Examples, fit_chances, joined
 from training.content import content_vectors, item_traits, new_items
 from training.history import Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
@@ -74,9 +75,20 @@ def learn_blend(
     if not taught:
         return DEFAULT_BLEND
     repeat, find = (joined(examples) for examples in zip(*taught, strict=True))
-    fit = partial(fit_chances, rate=config.learning_rate, seed=config.seed, threads=config.threads)
+    return fit_blend(repeat, find, names, config)
+
+
+def fit_blend(repeat: Examples, find: Examples, names: Sequence[str], config: RankingConfig) -> Blend:
+    """Returns the two models of the examples of each; `names` are those of `between`."""
+    fit = partial(fit_chances, seed=config.seed, threads=config.threads)
     return Blend(
-        fit(repeat, (*PAIR_FEATURES, *names), trees=config.trees, leaves=config.leaves),
+        fit(
+            repeat,
+            (*PAIR_FEATURES, *names),
+            trees=config.trees,
+            leaves=config.leaves,
+            rate=config.learning_rate,
+        ),
         fit(
             find,
             names,
@@ -84,6 +96,7 @@ def learn_blend(
             unseen=GROWING,
             trees=config.find_trees,
             leaves=config.find_leaves,
+            rate=config.find_learning_rate,
         ),
     )
 
