@@ -255,11 +255,12 @@ class Server:
         self.grpc_server.stop(None)
 
     def _lay_day_over(self, generation: Generation) -> None:
-        """Brings a generation up to the live store, so that no call must read every change of the day."""
+        """Brings a generation up to the live store, so that no call must read all that was changed or said."""
         view = self.live.view()
         if view is not None:
             try:
                 generation.keeper.current(view)
+                generation.candidates.reviews.current(view)
             except LiveStoreError as error:
                 log(logging.ERROR, "live store cannot be read", reason=str(error))
             finally:
