@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from selection.score import COMPONENTS
+from selection.select import TEXTS
 from selection.words import ACTION_WORDS, BAND_WORDS, COMPONENT_WORDS, STAGE_WORDS
 
 #: A text cell that starts with one of these is read as a formula (full-width forms by East Asian Excel).
@@ -33,12 +34,58 @@ HEADERS = {
     "demand_q10": "预测下限 Forecast 10%",
     "demand_q90": "预测上限 Forecast 90%",
     "revenue_at_stake": "预测金额 Forecast revenue",
+    "expected_value": "预期销售额 Expected revenue",
+    "expected_value_q10": "预期下限 Expected 10%",
+    "expected_value_q90": "预期上限 Expected 90%",
+    "hit_probability": "爆款概率 Hit probability",
+    "hit_alarm_on": "爆款预警日 Hit alarm",
+    "top_probability": "品类前列概率 Top probability",
+    "keep_probability": "值得保留概率 Keep probability",
+    "price_place": "价格位置 Price place",
+    "elasticity": "价格弹性 Elasticity",
+    "elasticity_low": "弹性下限 Elasticity low",
+    "elasticity_high": "弹性上限 Elasticity high",
+    "discount": "建议折扣 Discount",
     "repurchase_rate": "复购率 Repurchase rate",
     "order_value": "订单价值 Order value",
     **{f"part_{name}": f"{zh}分 {en} score" for name, (zh, en) in COMPONENT_WORDS.items()},
     "reasons_zh": "理由",
+    "against_zh": "反对理由",
+    "changes_zh": "何时改变",
     "reasons_en": "Reasons",
+    "against_en": "Against",
+    "changes_en": "What would change it",
 }
+#: Columns of numbers, and to how many places they are shown.
+PLACES = dict.fromkeys(
+    (
+        "score",
+        "trend",
+        "repurchase_rate",
+        "hit_probability",
+        "top_probability",
+        "keep_probability",
+        "price_place",
+        "discount",
+    ),
+    4,
+) | dict.fromkeys(
+    (
+        "price",
+        "demand",
+        "demand_q10",
+        "demand_q90",
+        "revenue_at_stake",
+        "expected_value",
+        "expected_value_q10",
+        "expected_value_q90",
+        "order_value",
+        "elasticity",
+        "elasticity_low",
+        "elasticity_high",
+    ),
+    2,
+)
 
 
 def write_csv(selection: pl.DataFrame, items: pl.DataFrame, path: Path) -> None:
@@ -62,13 +109,8 @@ def write_csv(selection: pl.DataFrame, items: pl.DataFrame, path: Path) -> None:
                 pl.col("components").str.json_path_match(f"$.{name}").cast(pl.Float64).alias(f"part_{name}")
                 for name in COMPONENTS
             ),
-            _sentences("reasons_zh", "；"),
-            _sentences("reasons_en", "; "),
-            *(pl.col(name).round(4) for name in ("score", "trend", "repurchase_rate")),
-            *(
-                pl.col(name).round(2)
-                for name in ("price", "demand", "demand_q10", "demand_q90", "revenue_at_stake", "order_value")
-            ),
+            *(_sentences(name, "；" if name.endswith("zh") else "; ") for name in TEXTS),
+            *(pl.col(name).round(places) for name, places in PLACES.items()),
         )
         .select(pl.col(name).alias(header) for name, header in HEADERS.items())
     )

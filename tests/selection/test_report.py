@@ -191,11 +191,13 @@ def test_the_csv_has_every_row_opens_in_excel_and_holds_no_formula(busy_shop, tm
     titles = {row[HEADERS["item_id"]]: row for row in rows}
     assert titles["X39"][HEADERS["title"]] == "'" + EVIL
     assert titles["Y01"][HEADERS["category"]].startswith("'@Y<i>")
+    assert titles["X38"][HEADERS["changes_zh"]].startswith("若")
+    assert "; " in titles["X38"][HEADERS["reasons_en"]]
     trends = [float(row[HEADERS["trend"]]) for row in rows]  # negative numbers stay numbers
     assert min(trends) < 0
     for row in rows:
         for header, cell in row.items():
-            if header not in {HEADERS["trend"]}:
+            if header not in {HEADERS["trend"], HEADERS["elasticity"]}:
                 assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
