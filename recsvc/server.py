@@ -255,7 +255,7 @@ class Server:
         self.grpc_server.stop(None)
 
     def _lay_day_over(self, generation: Generation) -> None:
-        """Brings a generation up to the live store, so that no call must read all that was changed or said."""
+        """Brings a generation up to the live store, so that no call must read all changes and reviews."""
         view = self.live.view()
         if view is not None:
             try:
