@@ -46,7 +46,7 @@ class Remedy(msgspec.Struct, frozen=True):
     Attributes:
         kind, key, sense, bound: as in `Limit`.
         move: how far it moves if as little as possible moves in all; 0 where others move instead.
-        alone: the bound with which it alone lets all others be kept; null where it cannot.
+        alone: the bound with which it alone lets all others be kept (a share is let go); null if none does.
     """
 
     kind: str
@@ -191,13 +191,15 @@ def _remedies(problem: Problem, suspects: tuple[int, ...]) -> list[Remedy]:
     def said(number: int) -> Remedy:
         limit: Limit = problem.limits[number]
         alone = conflict.alone.get(number)
+        if alone is not None and limit.share:
+            alone = 0.0 if limit.sense == "least" else 1.0
         return Remedy(
             kind=limit.kind,
             key=limit.key,
             sense=limit.sense,
             bound=limit.share or limit.bound,
             move=round(conflict.together.get(number, 0.0), 4),
-            alone=None if alone is None or limit.share else round(float(alone), 4),
+            alone=None if alone is None else round(float(alone), 4),
         )
 
     return [said(number) for number in dict.fromkeys([*conflict.together, *conflict.alone])]

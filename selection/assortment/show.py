@@ -120,8 +120,6 @@ def _remedies(remedies: list[Remedy], currency: str) -> Table:
     table = _table("矛盾的条件 limits that contradict each other", "limit", "is", "set it alone to")
     for each in remedies:
         alone = "–" if each.alone is None else _bound(each.kind, each.alone, currency)
-        if each.alone is None and each.kind in SHARES:
-            alone = "less" if each.sense == "least" else "more"
         table.add_row(_name(each.kind, each.key), _bound(each.kind, each.bound, currency), alone)
     table.caption = "one of these is enough; – means that this one alone does not help"
     table.caption_justify = "left"

@@ -175,6 +175,14 @@ def test_contradicting_limits_are_named_with_what_each_would_have_to_be():
     assert told == {"budget": pytest.approx(8.0), "least": pytest.approx(1.0)}
 
 
+def test_a_share_that_stands_in_the_way_is_let_go():
+    frame = shelf([5, 5, 5, 5], categories=["A", "D", "D", "D"], bands=["high", "mid", "mid", "mid"])
+    config = AssortmentConfig(least={"D": 3}, band_most={"mid": 0.5}, todays_slots=False)
+    _, plan = plan_assortment(frame, *nothing_alike(4), config)
+    told = {(remedy.kind, remedy.key): (remedy.bound, remedy.alone) for remedy in plan.remedies}
+    assert told == {("band_most", "mid"): (0.5, 1.0), ("least", "D"): (3.0, 1.0)}
+
+
 def test_one_limit_that_cannot_be_kept_by_itself_is_the_only_one_named():
     frame = shelf([5, 5, 5], categories=["A", "A", "D"])
     problem = problem_of(frame, AssortmentConfig(least={"A": 3}, total_slots=3, todays_slots=False))
