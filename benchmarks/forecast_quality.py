@@ -5,19 +5,21 @@
 
 With `--home` the newest run's prepared tables are taken: weeks of its categories, and of a seeded sample of
 the items with most revenue (a loop of default Prophet over all items would take days).  With `--daily` a
-Parquet file of daily series: each is an item of one category, days without a row sold nothing.  All methods
+Parquet file of daily series (a seeded sample of `--items` of them is judged): each is an item of one
+category, days without a row sold nothing.  All methods
 forecast the same series at the same origins, the last ones four weeks apart; ours as the nightly stage does,
 with its older origins to learn from.  The others get each series from its first sale on, weekly series as
 weeks.  WAPE = sum |error| / sum sold; RMSSE against the one-season naive error of the history, mean over
 series; inside: share of what was sold inside our 80% interval (days of `--daily`, totals of four weeks of
 `--home`).
-Seconds are CPU seconds of all processes, with all imports and, for ours, all the origins it learns from.
+Series per second count CPU seconds of all processes; for ours with imports and all series at all origins.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
 import resource
 import sys
 import tempfile
@@ -86,7 +88,7 @@ def main() -> None:
     parser.add_argument("--columns", default="series,day,value", help="its columns: series, day, value")
     parser.add_argument("--country", default="", help="whose events count")
     parser.add_argument("--origins", type=int, default=3, help="the last so many are judged")
-    parser.add_argument("--items", type=int, default=200, help="items of the sample")
+    parser.add_argument("--items", type=int, default=200, help="items or daily series that are judged")
     parser.add_argument("--of", type=int, default=2000, help="drawn from so many with most revenue")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only-ours", action="store_true", help="leave the other methods out")
@@ -147,11 +149,13 @@ def one_category(file: Path, columns: list[str], place: Path, config: ForecastCo
 def cases_of(history: History, origins: list[int], given: argparse.Namespace) -> list[Case]:
     """Returns the series to judge, those that had sold before the first origin."""
     items = np.arange(len(history.item_ids))
+    rng = np.random.default_rng(SAMPLE_SEED)
     if given.daily:
-        return [Case("daily series", "item", items, history.units.toarray(), history.first, 1, origins)]
+        rows = np.sort(rng.choice(items, min(given.items, len(items)), replace=False))
+        units = history.units[rows].toarray()
+        return [Case("daily series", "item", rows, units, history.first, 1, origins)]
     revenue = np.asarray(history.revenue[:, : origins[0]].sum(axis=1)).ravel()
     top = np.lexsort((np.arange(len(revenue)), -revenue))[: given.of]
-    rng = np.random.default_rng(SAMPLE_SEED)
     rows = np.sort(rng.choice(top, min(given.items, len(top)), replace=False))
     name, units = f"weeks of {len(rows)} items", history.units[rows].toarray()
     categories = history.category_units()
@@ -210,7 +214,8 @@ def beside(case: Case, processes: int) -> None:
     """Adds the other methods' forecasts to a case."""
     steps = HORIZON // case.bucket
     season = WEEK if case.bucket == 1 else 1
-    with ProcessPoolExecutor(processes) as pool:
+    # A forked child of a process with threads may hang.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         for origin in case.origins:
             values, first = case.past(origin)
             jobs = [(rule, row, first, case.bucket, steps, season) for row in values for rule in RULES]
@@ -229,6 +234,9 @@ def by_rule(job: tuple[str, np.ndarray, date, int, int, int]) -> tuple[np.ndarra
     rule, values, first, bucket, steps, season = job
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    import prophet  # noqa: F401 - takes seconds, once a process, which the clock should not count
+    import statsforecast.models  # noqa: F401
+
     sold = np.flatnonzero(values > 0)
     if not len(sold):
         return np.zeros(steps), 0.0
