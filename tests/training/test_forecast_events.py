@@ -4,10 +4,15 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from recdata.errors import ConfigError
+from training.forecast.config import ForecastConfig
 from training.forecast.effects import event_factors, phases_of
 from training.forecast.events import SWAP_WORKDAY, Event, recurring_events
+from training.forecast.history import History
+from training.forecast.outcome import Choices, forecast_origin
+from training.forecast.standing import calendar_phases, levels_of, standing_at
 
 FIRST = date(2023, 1, 1)
 
@@ -103,3 +108,36 @@ def test_a_shop_that_sells_nothing_or_has_no_history_has_no_effects(units: np.nd
     phases = phases_of((Event("a", FIRST + timedelta(days=30)),), FIRST, 90)
     found = event_factors(units, phases, units.shape[1])
     assert found is None or np.isfinite(found).all()
+
+
+def test_last_years_double_11_stands_in_this_years_forecast_and_not_in_its_level() -> None:
+    n_days = (date(2024, 11, 1) - FIRST).days
+    units = np.random.default_rng(0).poisson(20, (40, n_days)).astype(np.float64)
+    units[:, SEEN] *= 5
+    table = sparse.csc_matrix(units)
+    history = History(
+        first=FIRST,
+        as_of=FIRST + timedelta(days=n_days),
+        n_days=n_days,
+        item_ids=[str(row) for row in range(40)],
+        item_category=np.arange(40) % 4,
+        launched=np.zeros(40, dtype=np.int64),
+        categories=["a", "b", "c", "d"],
+        units=table,
+        revenue=table,
+        channels={},
+        regions={},
+        promoted={},
+        plan_ends={},
+    )
+    config = ForecastConfig(country="CN")
+    level = levels_of(history)
+    phases = calendar_phases(history, 28, config)
+    standing = standing_at(history, level, phases, origin=n_days, horizon=28)
+    outcome = forecast_origin(history, level, standing, {}, Choices.fresh(), config)
+    ratio = outcome.series.days[0] / 800
+    assert ratio[10] == pytest.approx(5, rel=0.1)
+    np.testing.assert_allclose(np.delete(ratio, 10), 1.0, rtol=0.1)
+    # Every item's day is raised with it, so that they still add up.
+    np.testing.assert_allclose(outcome.items.days.sum(axis=0), outcome.series.days[0])
+    assert (outcome.items.days[:, 10] > 3.5 * outcome.items.days[:, 9]).all()
