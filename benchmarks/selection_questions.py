@@ -203,7 +203,7 @@ def print_quality(
         "both",
     ):
         table.add_column(column, justify="right")
-    for threshold in (None, config.alarm_probability, 0.1, 0.2, 0.3):
+    for threshold in (None, 0.05, 0.1, 0.2, config.alarm_probability):
         lead = lead_times(facts, walked.weekly, config, threshold=threshold)
         if lead is not None:
             table.add_row(

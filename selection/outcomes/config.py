@@ -29,7 +29,7 @@ class OutcomesConfig(RoomConfig, frozen=True):
     # An item is new for so many days after its first sale; 1 or more.
     new_days: PositiveInt = 28
     # Chance of a hit from which on the alarm rings; 0 to 1.
-    alarm_probability: Share = 0.05
+    alarm_probability: Share = 0.30
     # Days between two days that are learned from; 1 or more.
     step_days: PositiveInt = 7
     # Days back from an origin that are learned from; 1 or more.

@@ -5,7 +5,7 @@ A day teaches a model only when all that the answer looks at lies before the ori
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from selection.outcomes.facts import Facts, Floats, Ints
 from selection.outcomes.labels import Flags, Labels, units_between
 from selection.outcomes.panel import Floats32, Panel
 
+#: What is learned; see `lessons`.
+LESSONS = ("hit", "top", "keep", "value", "fresh")
 #: Items further down their category than this have no say in who is its top.
 CONTENDERS = 25
 #: New items among the best so much by units of `keep_days` are the ones to find.
@@ -86,8 +88,10 @@ def contenders(panel: Panel) -> Flags:
     return np.asarray(place < CONTENDERS)
 
 
-def teach(panel: Panel, fared: Mapping[str, Floats], config: OutcomesConfig) -> dict[str, Taught]:
-    """Returns the examples that one day gives to each lesson.
+def teach(
+    panel: Panel, fared: Mapping[str, Floats], config: OutcomesConfig, *, wanted: Collection[str] = LESSONS
+) -> dict[str, Taught]:
+    """Returns the examples that one day gives to each of the wanted lessons.
 
     What sells is what there is to learn from: an item is drawn by the root of its units, and weighs as
     many as it stands for.  Who is drawn does not depend on how he fared.
@@ -101,17 +105,17 @@ def teach(panel: Panel, fared: Mapping[str, Floats], config: OutcomesConfig) -> 
     near = _at_most(np.flatnonzero(contenders(panel)), luck, config.sample_items)
     fresh = _at_most(np.flatnonzero(fresh_at(panel, config)), luck, config.sample_items)
     one = np.ones(panel.rows.size)
-    chosen = {
-        "hit": (general, chance),
-        "keep": (general, chance),
-        "value": (general, chance),
-        "top": (near, one),
-        "fresh": (fresh, one),
-    }
-    return {
-        name: Taught(matrix[rows], (1.0 / among[rows]).astype(np.float32), fared[name][rows])
-        for name, (rows, among) in chosen.items()
-    }
+    chosen = [
+        (("hit", "keep", "value"), general, chance),
+        (("top",), near, one),
+        (("fresh",), fresh, one),
+    ]
+    taught: dict[str, Taught] = {}
+    for names, rows, among in chosen:
+        # Lessons with the same examples share their columns.
+        columns, weight = matrix[rows], (1.0 / among[rows]).astype(np.float32)
+        taught |= {name: Taught(columns, weight, fared[name][rows]) for name in names if name in wanted}
+    return taught
 
 
 def joined(parts: Sequence[Taught]) -> Taught:

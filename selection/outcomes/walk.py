@@ -134,7 +134,7 @@ def walk(
             weekly[day] = (panel.rows[rows], chance)
         if day + config.horizon_days <= facts.n_days:
             fared = answers(facts, panel, labels_at(facts, day, config), config)
-            past.taught[day] = teach(panel, fared, config)
+            past.taught[day] = teach(panel, fared, config, wanted=tuple(every))
             if day in fits:
                 past.fared[day] = fared
         advance(1)
