@@ -111,7 +111,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
     )
     texts = _texts(frame, windows, config.actions, currency)
     as_json = [
-        msgspec.json.encode({name: round(value, 4) for name, value in zip(parts, row, strict=True)}).decode()
+        msgspec.json.encode({name: round(value, 6) for name, value in zip(parts, row, strict=True)}).decode()
         for row in frame.select(f"part_{name}" for name in parts).iter_rows()
     ]
     return frame.select(
