@@ -79,23 +79,23 @@ class WeightsConfig(RoomConfig, frozen=True):
     """`[selection.weights]`: what each component weighs in the score; only their proportions matter."""
 
     # Forecast demand of the horizon in money; 0 or more.
-    demand: NonNegativeFloat = 0.30
+    demand: NonNegativeFloat = 0.60
     # Revenue expected from all that is known of the item; 0 or more.
-    value: NonNegativeFloat = 0.40
+    value: NonNegativeFloat = 0.25
     # Recent sales in money; 0 or more.
-    sales: NonNegativeFloat = 0.15
+    sales: NonNegativeFloat = 0.05
     # Distinct buyers; 0 or more.
-    buyers: NonNegativeFloat = 0.04
+    buyers: NonNegativeFloat = 0.01
     # Growth of the order rate; 0 or more.
-    trend: NonNegativeFloat = 0.02
+    trend: NonNegativeFloat = 0.01
     # Probability of becoming a hit; 0 or more.
-    hit: NonNegativeFloat = 0.02
+    hit: NonNegativeFloat = 0.01
     # Share of buyers who come back for the item; 0 or more.
-    repurchase: NonNegativeFloat = 0.02
+    repurchase: NonNegativeFloat = 0.01
     # Value of the orders that contain the item; 0 or more.
-    order_value: NonNegativeFloat = 0.02
+    order_value: NonNegativeFloat = 0.01
     # Share of the price that the item's cost leaves; 0 or more.
-    margin: NonNegativeFloat = 0.02
+    margin: NonNegativeFloat = 0.01
     # Mean rating; 0 or more.
     satisfaction: NonNegativeFloat = 0.01
     # Share of high-value customers among its buyers; 0 or more.
