@@ -78,7 +78,9 @@ def check(items: int, out: Console) -> None:
         config = msgspec.convert(limits, AssortmentConfig)
         problem = Problem(bare.value, bare.cost, bare.pairs, bare.penalty, limits_of(frame, config))
         started = time.process_time()
-        found = solve(problem, max_gap=config.max_gap, time_limit_s=config.time_limit_s)
+        found = solve(
+            problem, max_gap=config.max_gap, max_nodes=config.max_nodes, time_limit_s=config.time_limit_s
+        )
         solved = time.process_time() - started
         plain = greedy(problem)
         kept = problem.allows(plain)

@@ -54,8 +54,11 @@ class AssortmentConfig(RoomConfig, frozen=True):
     max_pairs: PositiveInt = 20_000
     # The solver stops when its choice is proven to be within this share of the best; 0 to 1.
     max_gap: Share = 0.001
-    # or after so many seconds, and the gap is told; above 0.
-    time_limit_s: PositiveFloat = 60.0
+    # or after so many nodes of its tree in a part, and the gap is told; 1 or more. Nodes are the same on
+    # every machine, and so is the choice.
+    max_nodes: PositiveInt = 200
+    # The clock stops it only after so many seconds, and then another run may choose otherwise; above 0.
+    time_limit_s: PositiveFloat = 600.0
 
     def __post_init__(self) -> None:
         """Refuses an item that must be in and out, and band shares that contradict themselves."""

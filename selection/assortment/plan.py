@@ -73,8 +73,8 @@ class Plan(msgspec.Struct, frozen=True):
     """The content of assortment.json. Money is that of the forecast horizon.
 
     Attributes:
-        status: best (proven), within_gap (the time ran out; see gap), impossible (see remedies), or nothing
-            (nothing may be chosen, or nothing is worth it).
+        status: best (proven), within_gap (a limit of the solver was reached; see gap), impossible (see
+            remedies), or nothing (nothing may be chosen, or nothing is worth it).
         objective: revenue or margin.
         candidates, chosen, today: items that could be chosen, were, and sell today.
         pairs: pairs of substitutes that were reckoned with.
@@ -82,6 +82,7 @@ class Plan(msgspec.Struct, frozen=True):
         worth_today: the same of what sells today.
         worth_greedy: of the plain pick, under the same limits; null where it breaks one.
         gap: how far from the best it may be, as a share.
+        out_of_time: whether the clock stopped the solver, so that another run may choose otherwise.
         cost: money to buy it in.
         losing: items whose cost is above what they sell for.
         limits: limits that bind first, by shadow price.
@@ -99,6 +100,7 @@ class Plan(msgspec.Struct, frozen=True):
     worth_today: float
     worth_greedy: float | None
     gap: float
+    out_of_time: bool
     cost: float
     losing: int
     limits: list[LimitUse]
@@ -124,7 +126,9 @@ def plan_assortment(
         penalty=penalty,
         limits=limits_of(frame, config),
     )
-    solution = solve(problem, max_gap=config.max_gap, time_limit_s=config.time_limit_s)
+    solution = solve(
+        problem, max_gap=config.max_gap, max_nodes=config.max_nodes, time_limit_s=config.time_limit_s
+    )
     rows = frame.select(
         "item_row",
         pl.Series("chosen", solution.chosen, dtype=pl.Boolean),
@@ -157,6 +161,7 @@ def _plan(frame: pl.DataFrame, problem: Problem, solution: Solution, config: Ass
         worth_today=round(problem.worth(today), 2),
         worth_greedy=round(problem.worth(plain), 2) if problem.allows(plain) else None,
         gap=round(solution.gap, 6),
+        out_of_time=solution.out_of_time,
         cost=round(float(problem.cost[chosen].sum()), 2),
         losing=int(frame.get_column("loses").sum()),
         limits=[] if solution.infeasible else _uses(problem, solution),

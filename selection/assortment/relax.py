@@ -11,7 +11,7 @@ from scipy.optimize import linprog
 from selection.assortment.problem import Floats, Problem
 
 MORE = 1e-4  # of a bound
-INFEASIBLE = 2  # status of scipy.optimize.linprog
+LIMIT, INFEASIBLE = 1, 2  # statuses of scipy.optimize.linprog
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,13 @@ class Relaxed:
         bound: no choice brings more; infinity where the time ran out.
         prices: (n_limits,) float64 money, 0 or more, that one more unit of each limit's bound would bring;
             for a limit that asks for a least number, one less. 0 for a limit that does not bind.
+        out_of_time: whether the clock stopped it.
     """
 
     feasible: bool
     bound: float
     prices: Floats
+    out_of_time: bool = False
 
 
 def programme(problem: Problem) -> tuple[sparse.csr_array, Floats, int]:
@@ -62,5 +64,6 @@ def relax(problem: Problem, seconds: float) -> Relaxed:
     options = {"time_limit": seconds}
     result = linprog(cost, A_ub=matrix, b_ub=upper, bounds=bounds, options=options)  # type: ignore[call-overload]
     if result.status != 0:
-        return Relaxed(result.status != INFEASIBLE, float("inf"), np.zeros(n_limits))
+        late = result.status == LIMIT
+        return Relaxed(result.status != INFEASIBLE, float("inf"), np.zeros(n_limits), out_of_time=late)
     return Relaxed(True, -float(result.fun), np.maximum(-result.ineqlin.marginals[:n_limits], 0.0))

@@ -28,7 +28,7 @@ LIMIT_WORDS = {
 }
 STATUS_WORDS = {
     "best": "已证明最优 proven best",
-    "within_gap": "时间用尽 stopped by the time limit",
+    "within_gap": "未证明最优 stopped before it was proven best",
     "impossible": "条件互相矛盾 no assortment keeps every limit",
     "nothing": "没有可选商品 nothing may be chosen, or nothing is worth it",
 }

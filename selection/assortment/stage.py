@@ -40,12 +40,22 @@ def assortment_stage(config: SelectionConfig) -> Stage:
         rows, plan = plan_assortment(frame, similar, together, config.assortment)
         write_artefact(rows, ctx.target("assortment.parquet"), "assortment")
         ctx.target("assortment.json").write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
-        told = ("status", "candidates", "chosen", "today", "worth", "worth_today", "worth_greedy", "gap")
+        told = (
+            "status",
+            "candidates",
+            "chosen",
+            "today",
+            "worth",
+            "worth_today",
+            "worth_greedy",
+            "gap",
+            "out_of_time",
+        )
         return {name: getattr(plan, name) for name in told}
 
     return Stage(
         name="assortment",
-        version=1,
+        version=2,
         inputs=FILES,
         outputs=("assortment.parquet", "assortment.json"),
         work=work,

@@ -51,12 +51,12 @@ def problem_of(frame, config, pairs=NO_PAIRS):
 
 def chosen_of(frame, pairs=NO_PAIRS, **config):
     problem = problem_of(frame, AssortmentConfig(**{"todays_slots": False} | config), pairs)
-    found = solve(problem, max_gap=0.0, time_limit_s=10.0)
+    found = solve(problem, max_gap=0.0, max_nodes=10_000, time_limit_s=600.0)
     return np.flatnonzero(found.chosen).tolist(), found, problem
 
 
 def prices_of(problem):
-    return solve(problem, max_gap=0.0, time_limit_s=5.0).prices
+    return solve(problem, max_gap=0.0, max_nodes=10_000, time_limit_s=600.0).prices
 
 
 def brute_force(problem):
@@ -92,7 +92,7 @@ def test_the_solver_finds_what_trying_everything_finds(seed):
         todays_slots=bool(seed % 2),
     )
     problem = problem_of(frame, config, pairs)
-    found = solve(problem, max_gap=0.0, time_limit_s=10.0)
+    found = solve(problem, max_gap=0.0, max_nodes=10_000, time_limit_s=600.0)
     assert found.infeasible == ()
     assert problem.allows(found.chosen)
     assert found.worth == pytest.approx(brute_force(problem), abs=1e-4)
@@ -186,7 +186,7 @@ def test_a_share_that_stands_in_the_way_is_let_go():
 def test_one_limit_that_cannot_be_kept_by_itself_is_the_only_one_named():
     frame = shelf([5, 5, 5], categories=["A", "A", "D"])
     problem = problem_of(frame, AssortmentConfig(least={"A": 3}, total_slots=3, todays_slots=False))
-    found = solve(problem, max_gap=0.0, time_limit_s=5.0)
+    found = solve(problem, max_gap=0.0, max_nodes=10_000, time_limit_s=600.0)
     assert found.infeasible
     conflict = find_conflict(problem, found.infeasible)
     assert [problem.limits[number].kind for number in conflict.together] == ["least"]
@@ -199,6 +199,33 @@ def test_what_no_limit_joins_is_solved_apart():
     assert sorted(part.size for part, _, _ in parts(problem)) == [1, 2, 2]
     whole = problem_of(frame, AssortmentConfig(slots={"A": 1}, budget=9.0, todays_slots=False))
     assert [part.size for part, _, _ in parts(whole)] == [5]
+
+
+def knapsack(n, seed):
+    """Every item is worth its cost and as much more as any other, so that no first guess is the best."""
+    rng = np.random.default_rng(seed)
+    cost = rng.integers(100, 1000, n).astype(float)
+    bands = rng.choice(["premium", "mid", "value"], n).tolist()
+    frame = shelf(cost + 100, costs=cost.tolist(), bands=bands)
+    budget = float(int(cost.sum() / 2))
+    config = AssortmentConfig(budget=budget, band_least={"premium": 0.4}, todays_slots=False)
+    return problem_of(frame, config)
+
+
+def test_nodes_end_a_hard_problem_and_the_clock_has_no_say():
+    problem = knapsack(100, seed=1)
+    found = solve(problem, max_gap=0.0, max_nodes=1, time_limit_s=600.0)
+    assert found.gap > 0
+    assert not found.out_of_time
+    more = solve(problem, max_gap=0.0, max_nodes=10_000, time_limit_s=600.0)
+    assert more.gap < found.gap
+
+
+def test_what_the_clock_stopped_says_so():
+    found = solve(knapsack(300, seed=1), max_gap=0.0, max_nodes=10_000, time_limit_s=1e-6)
+    assert found.out_of_time
+    assert found.gap > 0
+    assert found.chosen.any()
 
 
 def nothing_alike(n):
