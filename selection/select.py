@@ -84,7 +84,8 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         config.actions,
     )
     order = best_first(score, features.get_column("item_id").to_numpy())
-    alive_before = pl.col("alive").cast(pl.Int32).cum_sum().over("group")
+    # Equal scores share the best place, as they share the quantile that the actions look at.
+    place = pl.when("alive").then("score").rank("min", descending=True).over("group")
     frame = (
         features.with_columns(
             pl.Series("score", score, dtype=pl.Float64),
@@ -94,7 +95,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         )[order]
         .with_row_index("rank", offset=1)
         .with_columns(
-            pl.when("alive").then(alive_before).otherwise(0).alias("place"),
+            place.fill_null(0).cast(pl.Int32).alias("place"),
             pl.when("alive").then(pl.col("alive").sum().over("group")).otherwise(0).alias("place_of"),
         )
     )
