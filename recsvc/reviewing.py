@@ -37,8 +37,9 @@ def review_candidate(call: Call, request: ReviewCandidateRequest) -> bytes:
     generation = call.generation
     reviews = generation.candidates.reviews
     today = reviews.today()
-    asked = _record(request, today, call.now, generation.snapshot_id)
+    asked = _record(request, call.now, generation.snapshot_id)
     if not _made_before(call.view, asked.review_id):
+        _check_snooze(asked.snooze_until, today)  # sent again after midnight, its day may be over
         advised = reviews.advised(candidate_place(request.item_id, generation))
         _check_action(request, advised)
         asked = msgspec.structs.replace(asked, action=advised)
@@ -100,8 +101,8 @@ def review_message(review: ReviewRecord) -> Review:
     return made
 
 
-def _record(request: ReviewCandidateRequest, today: date, now: datetime, snapshot_id: str) -> ReviewRecord:
-    """Returns a review as it is stored, checked, but for the action.
+def _record(request: ReviewCandidateRequest, now: datetime, snapshot_id: str) -> ReviewRecord:
+    """Returns a review as it is stored, checked, but for the action and whether its snooze is ahead.
 
     Raises:
         InvalidFieldError: it lacks something, or says what cannot be.
@@ -128,11 +129,6 @@ def _record(request: ReviewCandidateRequest, today: date, now: datetime, snapsho
     until = None
     if decision == "snooze":
         until = _day(request.snooze_until)
-        if not today <= until <= today + MAX_SNOOZE:
-            raise InvalidFieldError(
-                "snooze_until",
-                f"snooze_until is {until}; give a day from today, {today}, to {today + MAX_SNOOZE}",
-            )
     elif request.HasField("snooze_until"):
         raise InvalidFieldError(
             "snooze_until", f"snooze_until is given with {decision.upper()}; only a SNOOZE has one"
@@ -153,6 +149,14 @@ def _record(request: ReviewCandidateRequest, today: date, now: datetime, snapsho
 def _made_before(view: LiveView | None, review_id: str) -> bool:
     """Returns whether the request came before; what it made then holds, whatever serves now."""
     return view is not None and view.reviews.known(review_id) is not None
+
+
+def _check_snooze(until: date | None, today: date) -> None:
+    if until is not None and not today <= until <= today + MAX_SNOOZE:
+        raise InvalidFieldError(
+            "snooze_until",
+            f"snooze_until is {until}; give a day from today, {today}, to {today + MAX_SNOOZE}",
+        )
 
 
 def _check_action(request: ReviewCandidateRequest, advised: str) -> None:

@@ -216,6 +216,19 @@ def test_a_review_sent_again_holds_although_its_item_is_gone(home, server, selec
     assert refusal(selection.ReviewCandidate, review("2", "pear")).reason == "CANDIDATE_NOT_FOUND"
 
 
+def test_a_snooze_sent_again_holds_although_its_day_is_over(home, start):
+    over = date.today() - timedelta(days=3)  # noqa: DTZ011 - over in every zone
+    with LiveStore.open(home, max_bytes=1 << 24) as store:
+        store.review(ReviewRecord("1", "pear", "snooze", "", "li", 0, over, "s", "push"))
+    with grpc.insecure_channel(start(home).address) as channel:
+        service = Stubs(channel).selection
+        again = service.ReviewCandidate(review("1", decision="snooze", snooze_until=day(over)))
+        assert (again.review.snooze_until, again.status.review_count) == (day(over), 1)
+        assert again.status.state == PENDING
+        refused = refusal(service.ReviewCandidate, review("2", decision="snooze", snooze_until=day(over)))
+        assert (refused.code, refused.field) == (INVALID, "snooze_until")
+
+
 SNOOZE = ReviewState(1, 1, "snooze", date(2025, 3, 10), "push")
 
 
