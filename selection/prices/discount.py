@@ -38,10 +38,11 @@ def deepest_discount(shelf: Shelf, config: PricesConfig) -> Floats:
     With a known cost c: 1 - c / (price (1 - min_margin)), at most `max_discount`; 0 for an item that
     already sells below that. Without one: `max_discount_unknown_cost`. nan without a price.
     """
-    by_cost = 1 - shelf.unit_cost / (shelf.price * (1 - config.min_margin))
+    price = np.where(shelf.price > 0, shelf.price, np.nan)  # what is given away has no margin
+    by_cost = 1 - shelf.unit_cost / (price * (1 - config.min_margin))
     unknown = np.full(len(shelf.price), min(config.max_discount_unknown_cost, config.max_discount))
     bound = np.where(np.isnan(shelf.unit_cost), unknown, np.minimum(by_cost, config.max_discount))
-    return np.where(shelf.price > 0, np.maximum(bound, 0.0), np.nan)
+    return np.where(np.isnan(price), np.nan, np.maximum(bound, 0.0))
 
 
 def advise(shelf: Shelf, config: PricesConfig) -> Floats:

@@ -160,7 +160,15 @@ def test_without_an_excess_the_discount_is_what_earns_most_over_cost():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"price": NAN}, {"demand": 0.0}, {"elasticity": NAN}, {"elasticity": 0.4}]
+    "changes",
+    [
+        {"price": NAN},
+        {"price": 0.0, "unit_cost": 3.0},
+        {"price": 0.0, "unit_cost": 0.0},
+        {"demand": 0.0},
+        {"elasticity": NAN},
+        {"elasticity": 0.4},
+    ],
 )
 def test_no_discount_where_nothing_is_known_of_its_effect(changes):
     assert np.isnan(advise(one(**({"supply": 50.0} | changes)), PricesConfig())).all()
