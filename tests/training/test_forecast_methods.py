@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,30 @@ def test_a_planned_promotion_of_one_item_is_forecast_from_what_promotions_did_to
     truth = units.mean(axis=1, keepdims=True) / (1 + 2 * promoted.mean(axis=1, keepdims=True))
     np.testing.assert_allclose(np.median((found / truth)[coming]), 3.0, rtol=0.2)
     np.testing.assert_allclose(np.median((found / truth)[~coming]), 1.0, rtol=0.2)
+
+
+def test_two_kinds_of_promotion_on_the_same_days_each_do_their_part() -> None:
+    units, mailer = promoted_shop()
+    weeks = np.random.default_rng(5).random((N, (DAYS + 28) // 7)) < 1 / 4
+    display = np.repeat(weeks, 7, axis=1).astype(np.float64)
+    units = np.round(units * (1 + display))
+    shop = group(units[:, :DAYS], mailer)
+    promoted = {"display": sparse.csc_matrix(display), **shop.promoted}
+    both = replace(shop, promoted=promoted, plan_ends=dict.fromkeys(promoted, 10_000))
+    found = forecast_group(both, DAYS, 4, CONFIG)
+    assert found is not None
+    in_mailer, on_display = (
+        table[:, DAYS : DAYS + 28].reshape(N, 4, 7).mean(axis=2) > 0 for table in (mailer, display)
+    )
+    usual = (units / ((1 + 2 * mailer) * (1 + display))).mean(axis=1, keepdims=True)
+    for weeks_of, factor in (
+        (~in_mailer & ~on_display, 1.0),
+        (in_mailer & ~on_display, 3.0),
+        (~in_mailer & on_display, 2.0),
+        (in_mailer & on_display, 6.0),
+    ):
+        assert weeks_of.sum() > 5
+        np.testing.assert_allclose(np.median((found / usual)[weeks_of]), factor, rtol=0.25)
 
 
 def test_a_promotion_that_nobody_knew_of_yet_is_not_forecast() -> None:

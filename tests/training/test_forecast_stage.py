@@ -278,6 +278,23 @@ def test_past_and_overlapping_promotions_and_a_horizon_beyond_the_history_are_fi
     assert last["mean"].item() == pytest.approx(usual, rel=0.25)
 
 
+def test_kinds_of_promotion_that_overlap_are_kept_apart_each_with_its_plan(tmp_path: Path) -> None:
+    run = shop(tmp_path, lines(40), FIRST + timedelta(days=40), CATEGORIES)
+    told = [(0, number, "mailer") for number in (3, 4, 41, 42)]
+    told += [(0, number, "display") for number in (4, 5, 41)] + [(1, 4, "display")] * 2
+    days = [(row, FIRST + timedelta(days=number), kind, None) for row, number, kind in told]
+    table = pl.DataFrame(days, schema=PROMOTED_DAYS, orient="row")
+    write_artefact(table, run.path / "promoted_days.parquet", "promoted_days")
+    paths = {name: run.path / f"{name}.parquet" for name in ("items", "daily_sales", "promoted_days")}
+    found = load_history(**paths, as_of=run.as_of, config=SMALL)
+    assert found.plan_ends == {"display": 42, "mailer": 43}
+    shown = {kind: list(zip(*table.nonzero(), strict=True)) for kind, table in found.promoted.items()}
+    assert sorted(shown["mailer"]) == [(0, 3), (0, 4), (0, 41), (0, 42)]
+    assert sorted(shown["display"]) == [(0, 4), (0, 5), (0, 41), (1, 4)]
+    assert found.promoted["display"].max() == 1
+    forecast(run)
+
+
 def market(home: Path, rows: list[tuple[str, date, float]]) -> None:
     path = home / "tables" / "market.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -294,6 +311,12 @@ def test_a_market_index_is_taken_by_category_or_the_path_above_it_and_missed_by_
     assert found is not None
     assert list(found[1, [0, 6, 7]]) == [100.0, 100.0, 101.0]
     assert np.isnan(found[0]).all()
+    # Weeks without an index, and one that is no number, keep the one before.
+    gaps = [("饮料", day, 100.0 + number) for number, day in enumerate(days) if number not in (3, 4, 5)]
+    market(tmp_path, [*gaps, ("饮料", days[3], float("nan"))])
+    found = load_history(**paths, as_of=AS_OF, config=SMALL, market=scan_table(tmp_path, "market")).market
+    assert found is not None
+    assert list(found[1, [20, 21, 41, 42]]) == [102.0, 102.0, 102.0, 106.0]
     nothing = load_history(**paths, as_of=AS_OF, config=SMALL, market=table.clear()).market
     assert nothing is None
     forecast(run)
