@@ -38,7 +38,7 @@ def selection_stages(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -
         select_stage(config, data),
         assortment_stage(config),
         pilot_stage(config),
-        ledger_stage(config),
+        ledger_stage(config, data),
         report_stage(config, data),
     ]
 

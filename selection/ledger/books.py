@@ -102,7 +102,7 @@ def keep_past_picks(run: RunFolder) -> None:
         path.unlink(missing_ok=True)
         return
     frame = pl.concat([_read_book(book_path(run.home, night)) for night in chosen])
-    if path.is_file() and read_artefact(path, "picks").equals(frame):
+    if path.is_file() and _same(path, frame):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".part")
@@ -110,9 +110,21 @@ def keep_past_picks(run: RunFolder) -> None:
     aside.replace(path)
 
 
-def _read_book(path: Path) -> pl.DataFrame:
+def _same(path: Path, frame: pl.DataFrame) -> bool:
     try:
-        return read_artefact(path, "picks")
+        return read_artefact(path, "picks").equals(frame)
+    except (RunError, pl.exceptions.PolarsError):
+        return False  # a copy that another version made, or that broke off: it is written anew
+
+
+def _read_book(path: Path) -> pl.DataFrame:
+    remedy = "move the file away: the night will then not be scored"
+    try:
+        frame = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        remedy = "move the file away: the night will then not be scored"
         raise RunError(f"{path}: a damaged book of the ledger ({error}); {remedy}") from error
+    for name, dtype in PICKS.items():
+        if frame.schema.get(name) != dtype:
+            told = f"column {name} is {frame.schema.get(name, 'missing')}, not {dtype}"
+            raise RunError(f"{path}: a book of the ledger with another schema ({told}); {remedy}")
+    return frame.select(list(PICKS))

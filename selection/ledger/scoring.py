@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -27,6 +28,7 @@ def score_nights(
     as_of: date,
     category_depth: int,
     keep_share: float,
+    zone: str = "UTC",
 ) -> pl.DataFrame:
     """Returns the LEDGER: one row a past night x action x decision of people, oldest night first.
 
@@ -38,6 +40,7 @@ def score_nights(
         as_of: the first day that is not known.
         category_depth: levels of the path inside which items are compared.
         keep_share: an item that sold this share of its category's mean item was worth keeping.
+        zone: the time zone of business days, in which a review has its day.
     """
     if picks.is_empty():
         return pl.DataFrame(schema=LEDGER)
@@ -51,11 +54,13 @@ def score_nights(
         end = min(night + timedelta(days=horizon), as_of)
         since = _sold(sales, night, end, "realised")
         before = _sold(sales, night - timedelta(days=horizon), night, "before")
-        truth = known.join(since, on="item_row", how="left").join(before, on="item_row", how="left")
+        truth = known
+        for sold in (since, before):
+            truth = truth.join(sold, on="item_row", how="left", maintain_order="left")
         truth = truth.with_columns(pl.col("realised", "before").fill_null(0.0)).with_columns(
             worth=pl.col("realised") >= keep_share * _mean_of_selling("realised")
         )
-        told = decisions(reviews, book, night, end)
+        told = decisions(reviews, book, night, end, zone=zone)
         joined = book.join(truth, on="item_id", how="left", maintain_order="left").join(
             told, on="item_id", how="left", maintain_order="left"
         )
@@ -77,17 +82,21 @@ def score_nights(
     return frame.sort("night", "action", "decision")
 
 
-def decisions(reviews: Sequence[Review], book: pl.DataFrame, night: date, end: date) -> pl.DataFrame:
+def decisions(
+    reviews: Sequence[Review], book: pl.DataFrame, night: date, end: date, *, zone: str = "UTC"
+) -> pl.DataFrame:
     """Returns item_id and `decision`: people's last word on a night's advice, while its horizon lasted.
 
     A review counts for the advice that it was about: made between the night and the end of its horizon, on
-    an item with the same action in the book.
+    an item with the same action in the book. Nights are business days, so a review's day is that of `zone`.
     """
+    business = ZoneInfo(zone)
     advised = dict(book.select("item_id", "action").iter_rows())
     last: dict[str, str] = {}
     for review in sorted(reviews, key=lambda review: review.reviewed_at):
         about_it = advised.get(review.item_id) == review.action
-        if about_it and review.decision in DECISIONS and night <= review.reviewed_at.date() < end:
+        day = review.reviewed_at.astimezone(business).date()
+        if about_it and review.decision in DECISIONS and night <= day < end:
             last[review.item_id] = review.decision
     found = [(item, decision) for item, decision in last.items() if decision != "reopen"]
     return pl.DataFrame(found, schema={"item_id": pl.String, "decision": pl.String}, orient="row")

@@ -8,14 +8,17 @@ import msgspec
 import polars as pl
 
 from recdata.artefacts import PICKS, read_artefact, scan_artefact, write_artefact
+from recdata.config import DataConfig
 from recdata.reviews import REVIEWS_NAME, load_reviews
 from recdata.runs import Stage, StageContext
 from selection.config import SelectionConfig
 from selection.ledger.books import PAST_NAME
 from selection.ledger.scoring import score_nights, summary_of
 
+DEFAULT_DATA = DataConfig()
 
-def ledger_stage(config: SelectionConfig) -> Stage:
+
+def ledger_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> Stage:
     """Returns the stage that writes ledger.parquet, and ledger.json: its sums over finished nights."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
@@ -29,6 +32,7 @@ def ledger_stage(config: SelectionConfig) -> Stage:
             as_of=ctx.run.as_of,
             category_depth=config.features.category_depth,
             keep_share=config.outcomes.keep_share,
+            zone=data.business_timezone,
         )
         write_artefact(frame, ctx.target("ledger.parquet"), "ledger")
         rows = list(summary_of(frame))
@@ -42,5 +46,9 @@ def ledger_stage(config: SelectionConfig) -> Stage:
         inputs=("items.parquet", "daily_sales.parquet", PAST_NAME, REVIEWS_NAME),
         outputs=("ledger.parquet", "ledger.json"),
         work=work,
-        config={"depth": config.features.category_depth, "keep_share": config.outcomes.keep_share},
+        config={
+            "depth": config.features.category_depth,
+            "keep_share": config.outcomes.keep_share,
+            "zone": data.business_timezone,
+        },
     )

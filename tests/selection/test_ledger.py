@@ -9,12 +9,16 @@ import pytest
 from rich.console import Console
 
 from recdata.artefacts import LEDGER, PICKS, SELECTION, read_artefact, write_artefact
+from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.reviews import Review
 from recdata.runs import RunFolder
+from selection.config import SelectionConfig
 from selection.ledger.books import PAST_NAME, book_path, enter_picks, keep_past_picks, nights
 from selection.ledger.scoring import decisions, score_nights, summary_of
+from selection.ledger.stage import ledger_stage
 from selection.ledger.table import print_ledger
+from selection.stages import selection_stages
 
 NIGHT = date(2024, 6, 1)
 END = NIGHT + timedelta(days=28)
@@ -116,6 +120,20 @@ def test_what_people_decided_is_scored_apart(shop):
 )
 def test_a_decision_counts_for_the_advice_that_it_was_about(reviews, found):
     assert dict(decisions(reviews, book(a="push"), NIGHT, END).iter_rows()) == found
+
+
+def test_a_review_has_the_day_of_the_shop_not_of_greenwich(shop):
+    early = datetime(2024, 5, 31, 20, tzinfo=UTC)  # in Shanghai it is four in the morning of the night itself
+    late = datetime(2024, 6, 28, 20, tzinfo=UTC)  # and here the horizon is over
+    picks = book(a="push", b="push")
+    reviews = [
+        Review("1", "a", "approve", "", "lin", early, None, "s", "push"),
+        Review("2", "b", "approve", "", "lin", late, None, "s", "push"),
+    ]
+    assert dict(decisions(reviews, picks, NIGHT, END, zone="Asia/Shanghai").iter_rows()) == {"a": "approve"}
+    config, run_zone = SelectionConfig(), DataConfig(business_timezone="Asia/Shanghai")
+    assert ledger_stage(config, run_zone).config["zone"] == "Asia/Shanghai"
+    assert selection_stages(config, run_zone)[-2].config == ledger_stage(config, run_zone).config
 
 
 def test_an_item_that_has_left_the_tables_sold_nothing(shop):
@@ -228,3 +246,22 @@ def test_a_damaged_book_is_named_with_the_remedy(tmp_path):
     book_path(tmp_path, NIGHT).write_bytes(b"no table")
     with pytest.raises(RunError, match=r"20240601\.parquet: a damaged book.*move the file away"):
         keep_past_picks(run_of(tmp_path, END, {"a": "push"}))
+
+
+def test_a_book_of_another_schema_is_named_and_never_to_be_deleted(tmp_path):
+    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
+    path = book_path(tmp_path, NIGHT)
+    read_artefact(path, "picks").drop("score").write_parquet(path)
+    with pytest.raises(
+        RunError, match=r"another schema \(column score is missing.*move the file away"
+    ) as told:
+        keep_past_picks(run_of(tmp_path, END, {"a": "push"}))
+    assert "delete" not in str(told.value)
+
+
+def test_a_broken_copy_of_the_past_picks_is_made_anew(tmp_path):
+    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
+    run = run_of(tmp_path, END, {"a": "push"})
+    run.resolve(PAST_NAME).write_bytes(b"no table")
+    keep_past_picks(run)
+    assert read_artefact(run.resolve(PAST_NAME), "picks").height == 1
