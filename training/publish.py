@@ -126,7 +126,7 @@ def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | N
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
     recipe = settings.recipe.encode()
-    return Stage("publish", 5, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
+    return Stage("publish", 6, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
 
 
 def published(run: RunFolder) -> bool:
@@ -316,10 +316,11 @@ def candidate_records(selection: pl.DataFrame, assortment: pl.DataFrame | None) 
 
     Args:
         selection: the `selection` artefact.
-        assortment: the `assortment` artefact; None where none was solved for.
+        assortment: the `assortment` artefact; None where none was solved for. One that holds nothing, since
+            nothing keeps its limits, is none.
     """
-    table = selection.sort("rank")
-    if assortment is None:
+    table = selection.sort("rank").with_columns(pl.col(pl.Float64).fill_nan(None))
+    if assortment is None or not assortment.get_column("chosen").any():
         table = table.with_columns(chosen=pl.lit(None, pl.Boolean))
     else:
         chosen = assortment.select("item_row", "chosen")

@@ -33,6 +33,18 @@ NUMBERS = (
     "elasticity",
     "discount",
 )
+#: Quantities that every candidate has.
+REQUIRED = (
+    "score",
+    "trend",
+    "demand",
+    "demand_q10",
+    "demand_q90",
+    "recent_sales",
+    "revenue_at_stake",
+    "repurchase_rate",
+    "order_value",
+)
 #: Words to filter by, stored as codes.
 WORDS = ("action", "stage")
 #: Names of the arrays that are neither: the item of each candidate, and the places by item row.
@@ -74,7 +86,7 @@ def columns_of(candidates: Sequence[CandidateRecord]) -> CandidateColumns:
 
     Raises:
         PublishError: ranks are not 1, 2, 3 and so on, an item stands twice, components differ between
-            candidates, or a score or a component is no number.
+            candidates, or a component or what every candidate has is no number.
     """
     rows = np.array([each.item_row for each in candidates], np.int32)
     by_row = np.argsort(rows, kind="stable").astype(np.int32)
@@ -99,7 +111,9 @@ def columns_of(candidates: Sequence[CandidateRecord]) -> CandidateColumns:
     components = {
         name: np.array([each.components[name] for each in candidates], np.float64) for name in names
     }
-    check_finite(numbers["score"], "candidates' score")
+    for name in REQUIRED:
+        values = np.array([getattr(each, name) for each in candidates], np.float64)
+        check_finite(values, f"candidates' {name}")
     for name, values in components.items():
         check_finite(values, f"candidates' component {name!r}")
     return CandidateColumns(

@@ -53,3 +53,18 @@ def test_what_the_assortment_chose_is_told_of_those_that_could_be_chosen_only() 
     assortment = pl.DataFrame([row], schema=ASSORTMENT)
     assert [each.chosen for each in candidate_records(selection(), assortment)] == [True, None]
     assert [each.chosen for each in candidate_records(selection(), None)] == [None, None]
+
+
+def test_limits_that_nothing_keeps_are_no_advice_to_drop_everything() -> None:
+    columns = {"item_row": [0, 1], "chosen": [False, False], "value": [1.0, 1.0], "cost": [1.0, 1.0]}
+    texts = {"slot_category": ["A", "A"], "price_band": ["mid", "mid"]}
+    impossible = pl.DataFrame(columns | texts, schema=ASSORTMENT)
+    assert [each.chosen for each in candidate_records(selection(), impossible)] == [None, None]
+
+
+def test_what_is_no_number_is_not_known() -> None:
+    table = selection().with_columns(elasticity=pl.lit(float("nan")), keep_probability=pl.lit(0.5))
+    assert [(each.elasticity, each.keep_probability) for each in candidate_records(table, None)] == [
+        (None, 0.5),
+        (None, 0.5),
+    ]
