@@ -114,7 +114,8 @@ def weights_of(asked: Sequence[ComponentWeight], components: Sequence[str]) -> W
             )
         if not (math.isfinite(each.weight) and each.weight >= 0):
             raise InvalidFieldError(
-                f"{where}.weight", f"{where}.weight of {each.name} is {each.weight:g}; give 0 or more"
+                f"{where}.weight",
+                f"{where}.weight of {each.name} is {each.weight:g}; give a finite number, 0 or more",
             )
         weights[each.name] = each.weight
     if not any(weights.values()):

@@ -221,6 +221,8 @@ def test_weights_that_cannot_be_are_refused(selection, asked, reason, field):
     assert (refused.code, refused.reason, refused.field) == (INVALID, reason, field)
     if reason == "UNKNOWN_COMPONENT":
         assert "demand, trend, hit" in refused.message
+    if field == "weights[0].weight":
+        assert "give a finite number, 0 or more" in refused.message
 
 
 @pytest.mark.parametrize(
