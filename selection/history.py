@@ -98,7 +98,7 @@ def known_at(tables: Tables, origin: date) -> Tables:
 
     Sales, purchases and promoted days end the day before; forecasts are those made at the origin. At a
     past origin (before `as_of`) only items launched before it exist, and what the catalogue says today
-    and may not have said then (price, status, stock) is blank. At `as_of` itself the catalogue is
+    and may not have said then (price, cost, status, stock) is blank. At `as_of` itself the catalogue is
     today's, without discontinued items and items whose launch day is still to come.
     """
     day = pl.col("day") < origin
@@ -106,6 +106,7 @@ def known_at(tables: Tables, origin: date) -> Tables:
     if origin < tables.as_of:
         items = items.filter(pl.col("launched_on") < origin).with_columns(
             price=pl.lit(None, dtype=pl.Float64),
+            unit_cost=pl.lit(None, dtype=pl.Float64),
             status=pl.lit("active"),
             stock=pl.lit(None, dtype=pl.Int64),
         )

@@ -89,6 +89,7 @@ def test_changing_the_future_changes_nothing(busy_shop, table):
         )
         changed["items"] = pl.concat([busy_shop.items, unborn]).with_columns(
             pl.lit(1e6).alias("price"),
+            pl.lit(2.0).alias("unit_cost"),
             pl.lit("discontinued").alias("status"),
             pl.lit(0, dtype=pl.Int64).alias("stock"),
         )
