@@ -193,6 +193,15 @@ def test_one_limit_that_cannot_be_kept_by_itself_is_the_only_one_named():
     assert list(conflict.alone.values()) == pytest.approx([2.0])
 
 
+def test_a_conflict_that_is_not_found_in_time_names_the_limits_and_no_infinite_moves():
+    frame = shelf([5, 5, 5, 5], categories=["A", "A", "D", "D"])
+    config = AssortmentConfig(least={"A": 2, "D": 2}, total_slots=3, todays_slots=False)
+    problem = problem_of(frame, config)
+    conflict = find_conflict(problem, (0, 1, 2), seconds=0.0)
+    assert conflict.together == {0: 0.0, 1: 0.0, 2: 0.0}
+    assert conflict.alone == {}
+
+
 def test_what_no_limit_joins_is_solved_apart():
     frame = shelf([1, 2, 3, 4, 5], categories=["A", "A", "D", "D", "E"])
     problem = problem_of(frame, AssortmentConfig(slots={"A": 1, "D": 1}, todays_slots=False))
