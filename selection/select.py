@@ -109,6 +109,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         keep=config.outcomes.keep_days,
         dead=config.lifecycle.dead_days,
         hit_ratio=config.outcomes.hit_ratio,
+        hit=config.outcomes.horizon_days,
     )
     texts = _texts(frame, windows, config.actions, currency)
     as_json = [

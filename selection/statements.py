@@ -18,6 +18,7 @@ class Windows(NamedTuple):
     keep: int = 84
     dead: int = 84
     hit_ratio: float = 4.0
+    hit: int = 28
 
 
 class Facts(NamedTuple):
@@ -175,9 +176,8 @@ def _chances(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason]:
         ratio = f"{windows.hit_ratio:g}"
         yield Reason(
             0.6 + 3 * hit,
-            f"成为爆款的概率 {percent(hit)}（月销量达到品类均值的 {ratio} 倍）",
-            f"{percent(hit)} chance of a hit: {ratio} times its category's mean sales in "
-            f"{windows.horizon} days",
+            f"成为爆款的概率 {percent(hit)}（{windows.hit} 天销量达到品类均值的 {ratio} 倍）",
+            f"{percent(hit)} chance of a hit: {ratio} times its category's mean sales in {windows.hit} days",
             good=True,
         )
     if top is not None and top >= 0.3:

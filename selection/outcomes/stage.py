@@ -12,7 +12,7 @@ import polars as pl
 from recdata.artefacts import OUTCOMES, write_artefact
 from recdata.runs import Stage, StageContext
 from selection.config import SelectionConfig
-from selection.history import TABLE_FILES, Tables, tables_of
+from selection.history import TABLE_FILES, Tables, horizon_days, tables_of
 from selection.outcomes.alarm import NO_DAY, first_alarms
 from selection.outcomes.config import OutcomesConfig
 from selection.outcomes.facts import Facts, facts_of
@@ -64,12 +64,19 @@ def outcome_origins(tables: Tables) -> list[date]:
 def outcomes_frame(
     tables: Tables, facts: Facts | None, walked: Walked, config: OutcomesConfig
 ) -> pl.DataFrame:
-    """Returns the `OUTCOMES` frame, by origin and item_row; null where nothing is known of an item."""
+    """Returns the `OUTCOMES` frame, by origin and item_row; null where nothing is known of an item.
+
+    Revenue is foretold for the config's horizon and told for that of the forecasts, in proportion to the
+    days: it stands beside the forecasts' money, and later nights hold it against what their horizon brought.
+    """
     parts = []
     if facts is not None:
         origins = {facts.number(origin): origin for origin in outcome_origins(tables)}
         parts = [
-            _of_origin(facts, walked, number, origin, config)
+            _of_origin(facts, walked, number, origin, config).with_columns(
+                pl.col("^expected_value.*$")
+                * (horizon_days(tables.forecast_totals, origin) / config.horizon_days)
+            )
             for number, origin in origins.items()
             if number in walked.outlooks
         ]

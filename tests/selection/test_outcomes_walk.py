@@ -229,6 +229,17 @@ def msgspec_replace(config, **changes):
     return type(config)(**{name: getattr(config, name) for name in config.__struct_fields__} | changes)
 
 
+def test_revenue_is_told_for_the_horizon_of_the_forecasts(busy_shop, tmp_path):
+    usual, _, _ = staged(busy_shop, tmp_path / "usual")
+    fortnight = pl.lit(14, dtype=pl.Int32).alias("horizon_days")
+    short = replace(busy_shop, forecast_totals=busy_shop.forecast_totals.with_columns(fortnight))
+    halved, _, _ = staged(short, tmp_path / "short")
+    assert usual.get_column("expected_value").sum() > 0
+    for name in ("expected_value", "expected_value_q10", "expected_value_q90"):
+        np.testing.assert_allclose(halved.get_column(name), usual.get_column(name) / 2)
+    assert halved.get_column("hit_probability").equals(usual.get_column("hit_probability"))
+
+
 def test_a_day_that_rang_is_given_as_a_date_before_its_origin(busy_shop, tmp_path):
     frame, _, _ = staged(busy_shop, tmp_path, msgspec_replace(SMALL, alarm_probability=0.5))
     rang = frame.filter(pl.col("hit_alarm_on").is_not_null())

@@ -1,9 +1,11 @@
 """A selection has every sellable item, best first, each with an action and reasons in two languages."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from selection.actions import ACTIONS, STAGES, ActionInputs, choose_actions
 from selection.changes import best_place, changes
 from selection.config import ActionsConfig, SelectionConfig, WeightsConfig
 from selection.features import OPINIONS
+from selection.outcomes.config import OutcomesConfig
 from selection.reasons import Facts, Windows, explain
 from selection.score import COMPONENTS, quantile_in_group
 from selection.select import select
@@ -342,6 +345,17 @@ def test_a_shop_of_one_unsold_item_without_a_category_is_selected(make_tables):
     row = select(tables, TODAY, config=SelectionConfig(), currency="CNY").row(0, named=True)
     assert (row["demand"], row["recent_sales"], row["revenue_at_stake"]) == (0.0, 0.0, 0.0)
     assert row["action"] == "keep"
+
+
+def test_a_chance_of_a_hit_is_told_with_its_own_days_not_the_forecasts(busy_shop):
+    config = SelectionConfig(outcomes=OutcomesConfig(horizon_days=42))
+    rows = busy_shop.items.select(
+        pl.lit(busy_shop.as_of).alias("origin"), "item_row", hit_probability=pl.lit(0.4)
+    )
+    outcomes = pl.concat([busy_shop.outcomes, rows], how="diagonal")
+    frame = select(replace(busy_shop, outcomes=outcomes), busy_shop.as_of, config=config, currency="CNY")
+    told = [json.loads(row) for row in frame.get_column("reasons_en")]
+    assert any("40% chance of a hit: 4 times its category's mean sales in 42 days" in each for each in told)
 
 
 def test_a_shop_without_items_has_an_empty_selection(make_tables):
