@@ -6,7 +6,6 @@ source and reason, and four bytes of score; all but the score are made once and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
@@ -28,6 +27,8 @@ MAX_KEPT = 200_000
 MAX_LISTED_ITEMS = 100_000
 MOST_ASKED = (SourceType.SOURCE_TYPE_COLLABORATIVE, SourceType.SOURCE_TYPE_REPEAT)
 NANOS = 1_000_000_000
+#: Money counts units in 64 bits.
+MONEY_ENDS = 2.0**63
 
 
 def varint(number: int) -> bytes:
@@ -41,8 +42,11 @@ def varint(number: int) -> bytes:
 
 
 def money(amount: float | None, currency: str) -> Money | None:
-    """Returns an amount as Money, rounded to a billionth; None where it is not known (None, NaN)."""
-    if amount is None or not math.isfinite(amount):
+    """Returns an amount as Money, rounded to a billionth; None where it is not known (None, NaN).
+
+    Nor is one that Money has no room for, which only slips in the input add up to; the list is answered.
+    """
+    if amount is None or not abs(amount) < MONEY_ENDS:
         return None
     nanos = int((Decimal(repr(amount)) * NANOS).to_integral_value(ROUND_HALF_EVEN))
     sign = -1 if nanos < 0 else 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from google.type.money_pb2 import Money
 
 from recdata.releases import Releases
 from recsvc.candidate_entries import CandidateEntries
@@ -15,8 +17,9 @@ from recsvc.v1.selection_service_pb2 import (
     ReviewState,
     ReviewStatus,
 )
+from recsvc.wire import money
 from tests.recsvc.picks import shop
-from tests.recsvc.tiny import ROWS
+from tests.recsvc.tiny import ROWS, candidate
 
 EN, ZH = Language.LANGUAGE_EN, Language.LANGUAGE_ZH
 APPROVED = ReviewStatus(state=ReviewState.REVIEW_STATE_APPROVED, review_count=300).SerializeToString()
@@ -83,3 +86,17 @@ def test_a_page_is_the_same_when_it_is_asked_for_again(snapshot):
     assert not page(b"").candidate.HasField("review")
     assert page(prices={ROWS["pear"]: 3.5}).candidate.item.price.units == 3
     assert page() == first
+
+
+@pytest.mark.parametrize("amount", [1e21, -1e19, 2.0**63, float("inf"), float("nan")])
+def test_an_amount_that_money_has_no_room_for_is_absent_and_the_rest_is_told(tmp_path, amount):
+    shop(candidates=[candidate(1, "pear", "push", "growth", expected_value=amount)]).publish(tmp_path)
+    opened = Releases(tmp_path).open_current()
+    (entry,) = listed(CandidateEntries(opened), [0], [UNTOUCHED])
+    opened.close()
+    assert (entry.rank, entry.HasField("expected_value")) == (1, False)
+
+
+def test_the_largest_amount_that_money_holds_is_told():
+    largest = np.nextafter(2.0**63, 0.0).item()
+    assert money(largest, "CNY") == Money(currency_code="CNY", units=9_223_372_036_854_775_000)
