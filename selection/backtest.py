@@ -17,7 +17,7 @@ from selection.history import Tables, horizon_days
 from selection.picking import Picks, compare, of_list, pick, pick_stage
 from selection.score import COMPONENTS, Floats, weighted_score
 from selection.summary import BACKTEST, BASELINE, METHODS, SCOPES, WITHOUT, summarise
-from selection.weights import Lesson, weights_for
+from selection.weights import Lesson, telling, weights_for
 
 Row = dict[str, object]
 
@@ -40,7 +40,8 @@ class Walk:
     def weights(self, origin: date, config: SelectionConfig) -> tuple[WeightsConfig, int]:
         """Returns the weights that could be known at an origin, and how many origins taught them."""
         told = [lesson for end, lesson in self.lessons if end <= origin]
-        return weights_for(told, config.weights, config.weight_limits, config.learning), len(told)
+        weights = weights_for(told, config.weights, config.weight_limits, config.learning)
+        return weights, len(telling(told, config.learning))
 
 
 @dataclass(frozen=True, slots=True)

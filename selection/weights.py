@@ -50,13 +50,19 @@ def weights_for(
     """
     own = np.array([configured.normalised()[name] for name in COMPONENTS])
     weights = own
-    told = [lesson for lesson in lessons if len(lesson.realised) and np.any(lesson.realised > 0)]
-    if config.enabled and len(told) >= config.min_origins:
+    told = telling(lessons, config)
+    if told:
         count = len(told)
         weights = (count * learned(told) + config.prior_origins * own) / (count + config.prior_origins)
         low, high = np.array([getattr(limits, name) for name in COMPONENTS]).T
         weights = within(weights, low, high)
     return WeightsConfig(**dict(zip(COMPONENTS, weights.tolist(), strict=True)))
+
+
+def telling(lessons: Sequence[Lesson], config: LearningConfig) -> list[Lesson]:
+    """Returns the lessons that are learned from: those with sales; none where too few, or learning is off."""
+    told = [lesson for lesson in lessons if len(lesson.realised) and np.any(lesson.realised > 0)]
+    return told if config.enabled and len(told) >= config.min_origins else []
 
 
 def learned(lessons: Sequence[Lesson]) -> Floats:

@@ -12,7 +12,7 @@ from rich.console import Console
 from selection.backtest import Walk, backtest_origins, run_backtest, score_picks, told_apart, turnover
 from selection.backtest_table import print_backtest
 from selection.candidates import Candidates, candidates_at, revenue_between
-from selection.config import BacktestConfig, SelectionConfig
+from selection.config import BacktestConfig, LearningConfig, SelectionConfig, WeightsConfig
 from selection.picking import pick
 from selection.score import COMPONENTS
 from selection.summary import (
@@ -273,6 +273,26 @@ def test_weights_are_learned_only_from_horizons_that_are_over(busy_shop):
     # The last origin's picks do not know its own horizon; the run's own day does.
     assert chosen[0].equals(chosen[1])
     assert found.weights != other.weights
+
+
+def test_a_lesson_teaches_from_the_day_on_which_its_horizon_is_over(busy_shop):
+    config = SelectionConfig()
+    origins = backtest_origins(busy_shop, config.backtest)
+    lessons = [candidates_at(busy_shop, origin, config).lesson() for origin in origins]
+    ends = [origin + timedelta(days=28) for origin in origins]
+    walk = Walk(lessons=list(zip(ends, lessons, strict=True)))
+    _, before = walk.weights(ends[2] - timedelta(days=1), config)
+    _, after = walk.weights(ends[2], config)
+    assert (before, after) == (2, 3)
+    alone = Walk(lessons=walk.lessons[:3])
+    assert walk.weights(ends[2], config) == alone.weights(ends[2], config)
+
+
+def test_nobody_is_said_to_have_taught_weights_that_are_as_people_set_them(busy_shop):
+    for learning in (LearningConfig(enabled=False), LearningConfig(min_origins=5)):
+        found = run_backtest(busy_shop, config=SelectionConfig(learning=learning))
+        assert found.weights.normalised() == pytest.approx(WeightsConfig().normalised())
+        assert found.taught_by == 0
 
 
 def test_the_summary_names_the_strongest_plain_rule_and_what_a_component_adds(busy_shop):
