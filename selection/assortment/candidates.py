@@ -12,6 +12,7 @@ from recdata.artefacts import ALL
 from recdata.errors import RunError
 from recdata.sums import group_sums
 from selection.assortment.config import AssortmentConfig
+from selection.assortment.limits import is_inside
 from selection.config import FeaturesConfig
 
 #: What an assortment is chosen from, one row a candidate, sorted by item_row. value and cost are those of the
@@ -48,8 +49,8 @@ def candidates(
     for; as margin it is less what the forecast units cost. Cost is what they cost to buy in.
 
     Raises:
-        RunError: an item that must be in or out is not among those that can be sold; a channel or region
-            has never sold anything.
+        RunError: an item that must be in or out is not among those that can be sold, nor any of a category
+            with limits; a channel or region has never sold anything.
     """
     _known(selection, config)
     path = pl.col("category").str.split(" > ").list.head(features.category_depth).list.join(" > ")
@@ -144,6 +145,13 @@ def _known(selection: pl.DataFrame, config: AssortmentConfig) -> None:
                 f"selection.assortment.{name}: {', '.join(map(repr, missing))} cannot be sold: no such item, "
                 "or it is discontinued; mend the id or take it out"
             )
+    for key in ("slots", "least"):
+        for path in sorted(getattr(config, key)):
+            if selection.filter(is_inside(path)).is_empty():
+                raise RunError(
+                    f"selection.assortment.{key}: no item on sale is in category {path!r}; "
+                    "a category is its whole path, as 'A > B'"
+                )
 
 
 def _place_share(

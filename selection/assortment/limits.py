@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from recdata.errors import RunError
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.problem import Floats, Limit, Rows
 
@@ -15,8 +14,8 @@ from selection.assortment.problem import Floats, Limit, Rows
 def limits_of(frame: pl.DataFrame, config: AssortmentConfig) -> tuple[Limit, ...]:
     """Returns every limit that the config sets on `CANDIDATES`, in a fixed order.
 
-    Raises:
-        RunError: a category that does not exist.
+    A category of which nothing lives any more has limits without items: at most so many of it holds, at
+    least so many cannot.
     """
     return tuple(_limits(frame, config))
 
@@ -31,10 +30,10 @@ def _limits(frame: pl.DataFrame, config: AssortmentConfig) -> Iterator[Limit]:
     if config.total_slots is not None:
         yield Limit("total", "", "most", float(config.total_slots), every, ones)
     for path, slots in sorted(config.slots.items()):
-        rows = _inside(frame, path, "slots")
+        rows = _inside(frame, path)
         yield Limit("slots", path, "most", float(slots), rows, ones[rows])
     for path, least in sorted(config.least.items()):
-        rows = _inside(frame, path, "least")
+        rows = _inside(frame, path)
         yield Limit("least", path, "least", float(least), rows, ones[rows])
     if config.todays_slots:
         yield from _todays_slots(frame, config)
@@ -69,15 +68,14 @@ def _todays_slots(frame: pl.DataFrame, config: AssortmentConfig) -> Iterator[Lim
             yield Limit("todays_slots", path, "most", float(now), rows, np.ones(len(rows)))
 
 
-def _inside(frame: pl.DataFrame, path: str, key: str) -> Rows:
+def is_inside(path: str) -> pl.Expr:
+    """Returns whether `category` is a path or below it."""
     category = pl.col("category")
-    inside = frame.select((category == path) | category.str.starts_with(f"{path} > ")).to_series()
-    if not inside.any():
-        raise RunError(
-            f"selection.assortment.{key}: no item on sale is in category {path!r}; "
-            "a category is its whole path, as 'A > B'"
-        )
-    return inside.arg_true().to_numpy().astype(np.intp)
+    return (category == path) | category.str.starts_with(f"{path} > ")
+
+
+def _inside(frame: pl.DataFrame, path: str) -> Rows:
+    return frame.select(is_inside(path)).to_series().arg_true().to_numpy().astype(np.intp)
 
 
 def _share(member: np.ndarray[tuple[int], np.dtype[np.bool_]], share: float) -> Floats:

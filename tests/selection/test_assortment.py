@@ -328,6 +328,22 @@ def test_names_that_nothing_has_are_errors(busy_shop, tmp_path, config, told):
         run.execute([assortment_stage(settings)])
 
 
+@pytest.mark.parametrize(
+    ("config", "status"), [({"slots": {"Y": 3}}, "best"), ({"least": {"Y > all": 1}}, "impossible")]
+)
+def test_a_category_that_has_died_out_does_not_stop_the_night(busy_shop, tmp_path, config, status):
+    run, settings = selected(busy_shop, tmp_path, **config)
+    died = pl.when(pl.col("category") == "Y > all").then(pl.lit("dead")).otherwise(pl.lit("mature"))
+    selection = selection_of(busy_shop).with_columns(stage=died)
+    write_artefact(selection, run.path / "selection.parquet", "selection")
+    run.execute([assortment_stage(settings)])
+    plan = json.loads(run.resolve("assortment.json").read_text())
+    assert (plan["status"], plan["candidates"]) == (status, 40)
+    assert [(each["kind"], each["key"], each["alone"]) for each in plan["remedies"]] == (
+        [] if status == "best" else [("least", "Y > all", 0.0)]
+    )
+
+
 def money_of(make_tables, day, **config):
     items = {"gain": {"price": 10.0, "unit_cost": 6.0}, "loss": {"price": 10.0, "unit_cost": 13.0}}
     tables = make_tables([(name, day, 0, 1.0, 10.0) for name in items], as_of=day.replace(day=9), items=items)
