@@ -32,7 +32,8 @@ def print_backtest(console: Console, frame: pl.DataFrame) -> None:
         console.print("back-test: no origin whose horizon lies inside the data, so nothing to compare")
         return
     origins = frame.filter(pl.col("part") == "origin").get_column("origin").n_unique()
-    latest = int(rows.item(0, "n_origins"))
+    # A figure that not every origin has (no category large enough yet) is over fewer.
+    latest = max(rows.get_column("n_origins").to_list())
     console.print(
         f"back-test over the latest {latest} of {origins} origins: mean, 95% bootstrap interval, "
         f"lift over {METHOD_LABELS[BASELINE]} of the last period"

@@ -187,6 +187,22 @@ def test_the_printed_table_says_who_won_and_how_surely(busy_shop):
     assert all(label in text for label in ("selection", "bestsellers", "oracle", "random"))
 
 
+def test_origins_are_counted_also_where_a_category_was_too_small_at_first():
+    days = [DAY + timedelta(days=28 * step) for step in range(4)]
+    rows = [
+        {"part": "origin", "origin": day, "scope": scope, "segment": "", "method": method, "value": 0.5}
+        | {"metric": metric, "n_origins": 1}
+        for scope, since in {"shop": 0, "category": 3}.items()
+        for day in days[since:]
+        for method in ("selection", "bestsellers")
+        for metric in ("capture", "precision")
+    ]
+    frame = pl.DataFrame(rows, schema=BACKTEST)
+    out = StringIO()
+    print_backtest(Console(file=out, width=80), pl.concat([frame, summarise(frame, BacktestConfig())]))
+    assert "latest 2 of 4 origins" in out.getvalue()
+
+
 def test_order_counts_in_ndcg_and_regret_is_money():
     found = figures(score_picks(hand_made(), BacktestConfig(top_k=2)))
     ideal = 60 + 50 / np.log2(3)
