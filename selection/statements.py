@@ -136,11 +136,11 @@ def _standing(facts: Facts) -> Iterator[Reason]:
     share = (facts.place - 1) / (facts.place_of - 1)
     zh = f"综合得分在本品类 {facts.place_of:,} 个在售商品中排第 {facts.place:,}"
     en = f"Score ranks {facts.place:,} of {facts.place_of:,} live items in its category"
-    front = max(0.0, 1.5 - 10 * share) + (2 if facts.action == "push" else 0)
-    if share <= 0.5 or facts.action == "push":
-        yield Reason(front, zh, en, good=True)
-    else:
-        yield Reason(max(0.0, share - 0.4), zh, en, good=False)
+    pushed = facts.action == "push"
+    if share <= 0.5:
+        yield Reason(max(0.0, 1.5 - 10 * share) + (2 if pushed else 0), zh, en, good=True)
+    else:  # pushed for its chance of a hit, in spite of its place
+        yield Reason(max(0.0, share - 0.4) + (0.5 if pushed else 0), zh, en, good=False)
 
 
 def _demand(facts: Facts, windows: Windows, currency: str) -> Reason:
@@ -175,7 +175,7 @@ def _chances(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason]:
     if hit is not None and hit >= 0.1:
         ratio = f"{windows.hit_ratio:g}"
         yield Reason(
-            0.6 + 3 * hit,
+            0.6 + 3 * hit + (1 if facts.action == "push" else 0),
             f"成为爆款的概率 {percent(hit)}（{windows.hit} 天销量达到品类均值的 {ratio} 倍）",
             f"{percent(hit)} chance of a hit: {ratio} times its category's mean sales in {windows.hit} days",
             good=True,

@@ -116,8 +116,8 @@ def count(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Returns a share as a whole percentage."""
-    return f"{share * 100:.0f}%"
+    """Returns a share as a whole percentage; never "-0%"."""
+    return signed_percent(share).lstrip("+")
 
 
 def signed_percent(share: float, *, digits: int = 0) -> str:

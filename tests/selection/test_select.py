@@ -19,7 +19,7 @@ from selection.outcomes.config import OutcomesConfig
 from selection.reasons import Facts, Windows, explain
 from selection.score import COMPONENTS, quantile_in_group
 from selection.select import select
-from selection.words import count, money, signed_percent
+from selection.words import count, money, percent, signed_percent
 
 TODAY = date(2024, 6, 1)
 WINDOWS = Windows(recent=28, base=84, repurchase=56, horizon=28)
@@ -93,6 +93,14 @@ def test_what_speaks_against_the_action_is_said_too():
     assert against(action="keep", **crowded) == [
         "40% of its buyers also buy “Rival”, which sells better in its category"
     ]
+
+
+def test_what_is_pushed_for_its_chance_of_a_hit_is_not_pushed_for_its_poor_place():
+    facts = {"action": "push", "place": 60, "hit_probability": 0.6}
+    told = explain(STEADY._replace(**facts), WINDOWS, "CNY")
+    assert told.supporting[0].en.startswith("60% chance of a hit")
+    assert "Score ranks 60 of 90 live items in its category" in [reason.en for reason in told.against]
+    assert not any("Score ranks" in reason.en for reason in told.supporting)
 
 
 def test_no_more_than_three_speak_against_and_none_on_both_sides():
@@ -374,3 +382,4 @@ def test_numbers_are_written_for_people():
     assert money(5.0, "XYZ") == "XYZ 5.00"
     assert [count(value) for value in (0.25, 3.0, 9.96, 1234.4)] == ["0.2", "3", "10", "1,234"]
     assert [signed_percent(value) for value in (0.254, -0.001)] == ["+25%", "+0%"]
+    assert [percent(value) for value in (0.254, -0.001, -0.1)] == ["25%", "0%", "-10%"]
