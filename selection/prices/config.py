@@ -9,6 +9,8 @@ from msgspec import Meta
 from recdata.config import NonNegativeFloat, PositiveFloat, PositiveInt, RoomConfig, Share
 
 PartBelowOne = Annotated[float, Meta(ge=0, lt=1)]
+#: Each step is tried for every item.
+Step = Annotated[float, Meta(ge=0.001, lt=1)]
 
 
 class PricesConfig(RoomConfig, frozen=True):
@@ -32,5 +34,5 @@ class PricesConfig(RoomConfig, frozen=True):
     max_discount_unknown_cost: PartBelowOne = 0.3
     # Margin that must be left after the discount, as a share of the discounted price; 0 to below 1.
     min_margin: PartBelowOne = 0.0
-    # Discounts are multiples of this share of the price; above 0.
-    discount_step: PositiveFloat = 0.05
+    # Discounts are multiples of this share of the price; 0.001 to below 1.
+    discount_step: Step = 0.05

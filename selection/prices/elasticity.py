@@ -23,6 +23,7 @@ from selection.prices.panel import Floats, Panel
 
 Z90 = 1.6449  # half-width of a 90% interval in standard deviations
 STEPS = 25
+REACH = 20.0  # no week is expected further from the item's mean, as a natural logarithm
 PRIOR_SD = np.array([1e3, 1e3, 1.0, 2.0, 1.0])  # intercept, price, promoted, season, time (whole span)
 
 
@@ -85,15 +86,21 @@ def own_estimates(panel: Panel) -> Estimates:
     mean_units = units.sum(axis=1) / count[:, 0]
     beta[:, 0] = np.log(mean_units)
     centre = beta[:, 0].copy()
+
+    def expected() -> Floats:
+        told = np.einsum("nwk,nk->nw", design, beta) - centre[:, None]
+        mean: Floats = np.exp(np.clip(told, -REACH, REACH) + centre[:, None]) * used
+        return mean
+
     for _ in range(STEPS):
-        mean = np.exp(np.clip(np.einsum("nwk,nk->nw", design, beta), -20, 20)) * used
+        mean = expected()
         information = np.einsum("nwk,nw,nwl->nkl", design, mean, design) + prior
         pull = beta.copy()
         pull[:, 0] -= centre
         gradient = np.einsum("nwk,nw->nk", design, units - mean) - pull @ prior
         step = np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
         beta += np.clip(step, -1.0, 1.0)
-    mean = np.exp(np.clip(np.einsum("nwk,nk->nw", design, beta), -20, 20)) * used
+    mean = expected()
     information = np.einsum("nwk,nw,nwl->nkl", design, mean, design) + prior
     variance = np.linalg.inv(information)[:, 1, 1]
     pearson = np.where(used > 0, np.square(units - mean) / np.maximum(mean, 1e-9), 0.0).sum(axis=1)

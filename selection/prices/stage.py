@@ -138,7 +138,7 @@ def prices_stage(config: SelectionConfig) -> Stage:
 
     return Stage(
         name="prices",
-        version=1,
+        version=2,
         inputs=TABLE_FILES,
         outputs=("prices.parquet", "prices.json"),
         work=work,

@@ -61,6 +61,32 @@ def test_thin_items_are_not_pulled_towards_zero():
     assert (own.slope * weight).sum() / weight.sum() == pytest.approx(-2.0, abs=0.15)
 
 
+def test_units_may_be_grams():
+    weeks = made_panel([-2.0], level=1e9)
+    own = own_estimates(weeks)
+    assert own.slope == pytest.approx([-2.0], abs=0.01)
+    assert own.error[0] < 0.01
+
+
+def test_a_price_that_never_moved_says_nothing_and_weighs_nothing():
+    steady, moving = made_panel([-2.0]), made_panel([-2.0] * 20, seed=8)
+    both = Panel(
+        *(np.concatenate([getattr(each, name) for each in (steady, moving)]) for name in Panel.__slots__)
+    )
+    both.log_price[0] = np.log(10.0)
+    own = own_estimates(both)
+    assert own.error[0] > 100
+    pooled = pool(own, np.zeros(21, np.int64), 1)
+    assert pooled.shop == pytest.approx(-2.0, abs=0.2)
+    assert pooled.item[0] == pytest.approx(pooled.group[0])
+
+
+@pytest.mark.parametrize("step", [0.0, 1e-9, 1.0])
+def test_a_step_of_discounts_is_one_that_can_be_tried(step):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"discount_step": step}, PricesConfig)
+
+
 def test_shrinking_comes_nearer_to_the_truth_than_either_side_alone():
     rng = np.random.default_rng(3)
     group = np.repeat(np.arange(8), 30)
