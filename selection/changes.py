@@ -40,29 +40,28 @@ class Change(NamedTuple):
     given: Mapping[str, Any]
 
 
-def changes(facts: Facts, windows: Windows, config: ActionsConfig) -> list[Change]:
-    """Returns what would change the action by the rules of `choose_actions`, nearest first, at most three.
+def changes(rows: Sequence[Facts], windows: Windows, config: ActionsConfig) -> list[list[Change]]:
+    """Returns what would change each item's action by the rules of `choose_actions`, nearest first.
 
     Every sentence is put to the rules: it is said only where it changes the action, all else being as it is;
-    several clauses stand together only where none of them would do alone.
+    several clauses stand together only where none of them would do alone. At most three an item.
     """
-    moves = Moves(facts, windows, config)
-    tried = [
-        [move for move in together if move is not None]
-        for together in _tried(facts, moves, config)
-        if together and all(move is not None for move in together)
-    ]
-    singles = [[move] for together in tried if len(together) > 1 for move in together]
-    actions = _actions(facts, [*tried, *singles], config)
-    do_alone = [
-        move for (move,), action in zip(singles, actions[len(tried) :], strict=True) if action != facts.action
-    ]
-    found = [
-        _said(facts, together, action)
-        for together, action in zip(tried, actions, strict=False)
-        if action != facts.action and (len(together) == 1 or not any(move in do_alone for move in together))
-    ]
-    return found[:MAX_CHANGES]
+    tried: list[tuple[int, list[Move]]] = []
+    for at, facts in enumerate(rows):
+        for together in _tried(facts, Moves(facts, windows, config), config):
+            moves = [move for move in together if move is not None]
+            if moves and len(moves) == len(together):
+                tried.append((at, moves))
+    singles = [(at, [move]) for at, moves in tried if len(moves) > 1 for move in moves]
+    actions = _actions(rows, [*tried, *singles], config)
+    moved = [action != rows[at].action for (at, _), action in zip([*tried, *singles], actions, strict=True)]
+    alone = iter(moved[len(tried) :])
+    found: list[list[Change]] = [[] for _ in rows]
+    for (at, moves), action, does in zip(tried, actions, moved, strict=False):
+        enough = [next(alone) for _ in moves] if len(moves) > 1 else []
+        if does and not any(enough) and len(found[at]) < MAX_CHANGES:
+            found[at].append(_said(rows[at], moves, action))
+    return found
 
 
 def _tried(facts: Facts, moves: Moves, config: ActionsConfig) -> list[Tried]:
@@ -109,40 +108,40 @@ def _said(facts: Facts, together: Sequence[Move], action: str) -> Change:
     first, *others = (move.en for move in together)
     clauses = " and ".join([first, *(clause.removeprefix("it ") for clause in others)])
     en = f"{en_start} {clauses}" if first.startswith("after ") else f"{en_start} if {clauses}"
-    given: dict[str, Any] = {}
-    for move in together:
-        given |= move.given
-    return Change(zh, en, action, given)
+    return Change(zh, en, action, _given(together))
 
 
-def _actions(facts: Facts, supposed: Sequence[Sequence[Move]], config: ActionsConfig) -> list[str]:
-    """Returns the action of an item under each of some suppositions."""
-    rows = []
-    for together in supposed:
-        row = facts
-        for move in together:
-            row = row._replace(**move.given)
-        rows.append(row)
-    return actions_of(rows, config).tolist() if rows else []
+def _actions(
+    rows: Sequence[Facts], supposed: Sequence[tuple[int, Sequence[Move]]], config: ActionsConfig
+) -> list[str]:
+    """Returns the action of an item under each of some suppositions, by `choose_actions`."""
+    names = ("stage", "demand", "buyers", "units_recent", "trend_z", "hit_probability", "keep_probability")
+    columns: dict[str, list[Any]] = {name: [] for name in (*names, "quantile")}
+    for at, moves in supposed:
+        row, given = rows[at], _given(moves)
+        for name in names:
+            columns[name].append(given.get(name, getattr(row, name)))
+        place, place_of = given.get("place", row.place), given.get("place_of", row.place_of)
+        columns["quantile"].append((place_of - place + 1) / place_of if place_of else 0.0)
 
+    def numbers(name: str) -> NDArray[np.float64]:
+        return np.array(columns[name], np.float64)  # None is NaN
 
-def actions_of(rows: Sequence[Facts], config: ActionsConfig) -> NDArray[np.str_]:
-    """Returns what `choose_actions` says of the facts, (n_rows,)."""
-
-    def chances(values: Sequence[float | None]) -> NDArray[np.float64]:
-        return np.array([np.nan if value is None else value for value in values], np.float64)
-
-    places = [(row.place_of - row.place + 1) / row.place_of if row.place_of else 0.0 for row in rows]
-    return choose_actions(
-        ActionInputs(
-            stage=np.array([row.stage for row in rows], np.str_),
-            quantile=np.array(places, np.float64),
-            demand=np.array([row.demand for row in rows], np.float64),
-            buyers=np.array([row.buyers for row in rows], np.int64),
-            units_recent=np.array([row.units_recent for row in rows], np.float64),
-            trend_z=np.array([row.trend_z for row in rows], np.float64),
-            hit_probability=chances([row.hit_probability for row in rows]),
-            keep_probability=chances([row.keep_probability for row in rows]),
-        ),
-        config,
+    inputs = ActionInputs(
+        stage=np.array(columns["stage"], np.str_),
+        quantile=numbers("quantile"),
+        demand=numbers("demand"),
+        buyers=np.array(columns["buyers"], np.int64),
+        units_recent=numbers("units_recent"),
+        trend_z=numbers("trend_z"),
+        hit_probability=numbers("hit_probability"),
+        keep_probability=numbers("keep_probability"),
     )
+    return [str(action) for action in choose_actions(inputs, config)]
+
+
+def _given(moves: Sequence[Move]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for move in moves:
+        given |= move.given
+    return given

@@ -19,6 +19,8 @@ from selection.score import Floats, Signals, best_first, components, quantile_in
 
 #: The artefact's columns of sentences.
 TEXTS = tuple(f"{kind}_{language}" for kind in ("reasons", "against", "changes") for language in ("zh", "en"))
+#: Items whose sentences are made together: their counterfactuals are put to the rules in one go.
+TEXTS_AT_ONCE = 5000
 
 
 def signals_of(features: pl.DataFrame, config: FeaturesConfig) -> Signals:
@@ -143,17 +145,18 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
 def _texts(frame: pl.DataFrame, windows: Windows, actions: ActionsConfig, currency: str) -> list[pl.Series]:
     """Returns the columns of sentences: for the action, against it, and what would change it."""
     columns: dict[str, list[str]] = {name: [] for name in TEXTS}
-    for row in frame.select(Facts._fields).iter_rows():
-        facts = Facts(*row)
-        reasons = explain(facts, windows, currency)
-        told: dict[str, Sequence[Reason | Change]] = {
-            "reasons": reasons.supporting,
-            "against": reasons.against,
-            "changes": changes(facts, windows, actions),
-        }
-        for kind, sentences in told.items():
-            columns[f"{kind}_zh"].append(msgspec.json.encode([said.zh for said in sentences]).decode())
-            columns[f"{kind}_en"].append(msgspec.json.encode([said.en for said in sentences]).decode())
+    for part in frame.select(Facts._fields).iter_slices(TEXTS_AT_ONCE):
+        rows = [Facts(*row) for row in part.iter_rows()]
+        for facts, would in zip(rows, changes(rows, windows, actions), strict=True):
+            reasons = explain(facts, windows, currency)
+            told: dict[str, Sequence[Reason | Change]] = {
+                "reasons": reasons.supporting,
+                "against": reasons.against,
+                "changes": would,
+            }
+            for kind, sentences in told.items():
+                columns[f"{kind}_zh"].append(msgspec.json.encode([said.zh for said in sentences]).decode())
+                columns[f"{kind}_en"].append(msgspec.json.encode([said.en for said in sentences]).decode())
     return [pl.Series(name, values, dtype=pl.String) for name, values in columns.items()]
 
 

@@ -148,7 +148,7 @@ def test_a_discount_names_its_elasticity_or_that_it_is_not_identifiable():
 
 
 def what_would_change(**facts):
-    return [change.en for change in changes(STEADY._replace(**facts), WINDOWS, ActionsConfig())]
+    return [change.en for change in changes([STEADY._replace(**facts)], WINDOWS, ActionsConfig())[0]]
 
 
 def test_a_kept_item_is_told_the_way_to_a_push():
@@ -183,7 +183,7 @@ def test_a_waiting_launch_is_told_what_is_missing():
 @pytest.mark.parametrize("stage", STAGES)
 def test_counterfactuals_come_in_both_languages_and_three_at_most(action, stage):
     for known in ({}, {"hit_probability": 0.1, "keep_probability": 0.01}):
-        found = changes(STEADY._replace(action=action, stage=stage, **known), WINDOWS, ActionsConfig())
+        [found] = changes([STEADY._replace(action=action, stage=stage, **known)], WINDOWS, ActionsConfig())
         assert len(found) <= 3
         assert all(change.zh and change.en for change in found)
 
@@ -241,7 +241,8 @@ def test_what_a_counterfactual_says_is_what_the_rules_do(facts):
         "discount": "Would be discounted",
         "drop": "Would be dropped",
     }
-    for change in changes(facts, WINDOWS, ActionsConfig()):
+    [found] = changes([facts], WINDOWS, ActionsConfig())
+    for change in found:
         then = rules_say(facts._replace(**change.given))
         assert then == change.action != facts.action
         assert change.en.startswith(verbs[then])
