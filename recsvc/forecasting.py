@@ -22,6 +22,16 @@ LEVELS = {
 }
 
 
+#: By level: what to ask for instead.
+REMEDIES = {
+    "total": "leave key empty for the whole shop",
+    "channel": "channels with little revenue have none, spell others as in the events",
+    "region": "regions with little revenue have none, spell others as in the events",
+    "category": 'give its path, parts joined by " > ", cut to as many levels as are forecast',
+    "item": "items that sell seldom have none of their own, ask for their category",
+}
+
+
 def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
     """Returns a serialised GetForecastResponse.
 
@@ -32,7 +42,8 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
     generation = call.generation
     level = LEVELS.get(request.level)
     if level is None:
-        raise InvalidFieldError("level", f"level must be one of {', '.join(LEVELS.values())}")
+        allowed = ", ".join(word.upper() for word in LEVELS.values())
+        raise InvalidFieldError("level", f"level is {request.level}; give {allowed}")
     if request.days < 0:
         raise InvalidFieldError(
             "days", f"days is {request.days}; give 0 for the whole horizon, or 1 and more"
@@ -41,7 +52,7 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
     if record is None:
         raise UnknownNameError(
             f"snapshot {generation.snapshot_id} has no forecast of {level} {quoted(request.key)}; "
-            "items that sell seldom have none of their own, ask for their category",
+            f"{REMEDIES[level]}",
             reason="FORECAST_NOT_FOUND",
             field="key",
             metadata={"level": level, "key": request.key, "snapshot_id": generation.snapshot_id},

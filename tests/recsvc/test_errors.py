@@ -120,6 +120,24 @@ def test_a_forecast_needs_a_level_a_key_and_days_that_exist(stubs):
     assert refused.metadata["key"] == "pear"
 
 
+@pytest.mark.parametrize(
+    ("level", "remedy"),
+    [
+        ("TOTAL", "leave key empty"),
+        ("CHANNEL", "channels with little revenue"),
+        ("REGION", "regions with little revenue"),
+        ("CATEGORY", "give its path"),
+        ("ITEM", "ask for their category"),
+    ],
+)
+def test_a_forecast_that_is_not_there_says_what_to_ask_for_instead(stubs, level, remedy):
+    asked = GetForecastRequest(level=ForecastLevel.Value(f"FORECAST_LEVEL_{level}"), key="x")
+    refused = refusal(stubs.selection.GetForecast, asked)
+    assert refused.code == NOT_FOUND
+    assert f"{level.lower()} 'x'; " in refused.message
+    assert remedy in refused.message
+
+
 def test_a_defect_ends_as_internal_and_keeps_its_words_in_the_log():
     status = status_of(ZeroDivisionError("secret"))
     assert code_of(ZeroDivisionError()) is grpc.StatusCode.INTERNAL
