@@ -106,7 +106,9 @@ def _said(facts: Facts, together: Sequence[Move], action: str) -> Change:
     zh_end, en_start = WAIT if facts.stage == "launch" and action == "keep" else INSTEAD[action]
     zh = f"若{'且'.join(move.zh for move in together)}，{zh_end}"
     first, *others = (move.en for move in together)
-    clauses = " and ".join([first, *(clause.removeprefix("it ") for clause in others)])
+    if first.startswith("it "):  # who it is need not be said again
+        others = [clause.removeprefix("it ") for clause in others]
+    clauses = " and ".join([first, *others])
     en = f"{en_start} {clauses}" if first.startswith("after ") else f"{en_start} if {clauses}"
     return Change(zh, en, action, _given(together))
 

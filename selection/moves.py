@@ -149,6 +149,8 @@ class Moves:
         since, days = self.facts.days_since_sale, self.windows.dead
         if since is None or since > days or self.facts.stage in {"dead", "seasonal"}:
             return None
+        if (self.facts.keep_probability or 0.0) >= self.config.save_keep_probability:
+            return None  # dead or not, its chance would save it
         return Move(
             f"连续 {days} 天没有售出（现 {since} 天）",
             f"after {days} days without a sale (now {since})",

@@ -281,12 +281,28 @@ def test_what_a_counterfactual_says_is_what_the_rules_do(facts):
             {"action": "push", "place": 1, "place_of": 1},
             ["Would be kept if its forecast fell below 5 units (now 31)"],
         ),
+        # Pushed for two reasons, it loses the push with both; its chance would save it from death.
+        (
+            {"action": "push", "place": 3, "hit_probability": 0.6, "keep_probability": 0.9},
+            [
+                "Would be kept if its chance of a hit fell below 50% (now 60%) and it fell below place 10 "
+                "(now 3)",
+                "Would be kept if its chance of a hit fell below 50% (now 60%) and its forecast fell below "
+                "5 units (now 31)",
+            ],
+        ),
+        (
+            {"stage": "decline", "place": 3, "trend_z": -3.0, "keep_probability": 0.9},
+            ["Would be discounted if it fell below place 10 (now 3)"],
+        ),
         # Rounded alike, two numbers are told apart.
         ({"place": 1, "demand": 4.97}, ["Would be pushed if it were forecast to sell 5.00 units (now 4.97)"]),
     ],
 )
 def test_no_counterfactual_speaks_of_what_does_not_decide(facts, said):
     assert what_would_change(**facts)[: len(said)] == said
+    saved = (facts.get("keep_probability") or 0.0) >= 0.5
+    assert not saved or not any("without a sale" in sentence for sentence in what_would_change(**facts))
     pushes = [sentence for sentence in what_would_change(**facts) if "pushed" in sentence]
     assert facts.get("stage") != "decline" or not pushes
 
