@@ -100,7 +100,8 @@ def read_cohort(tables: Tables, *, life_days: int) -> Cohort:
         .filter(
             pl.col("launched_on").is_null()
             | pl.col("launched_on").is_between(first, tables.as_of)
-            | pl.col("sold").is_null() & (pl.col("launched_on") <= tables.as_of)
+            # Launched before the data and sold late or never: at an origin before that it still waits.
+            | (pl.col("sold").is_null() | (pl.col("sold") > first)) & (pl.col("launched_on") <= tables.as_of)
         )
         .sort("item_row")
     )

@@ -139,6 +139,17 @@ def test_nothing_from_the_origin_on_changes_what_was_said_at_it(shop, make_table
     }
 
 
+def test_who_waits_at_an_origin_does_not_depend_on_who_sells_after_it(make_tables):
+    origin = AS_OF - timedelta(days=28)
+    extra = {"waits": {"category": "strong > all", "title": "a strong thing", "launched_on": day(-90)}}
+    never = make_tables(shop_purchases(), as_of=AS_OF, items=described(extra.items()))
+    first_sale = [("waits", origin + timedelta(days=5), 1, 1.0, 4.0)]
+    later = make_tables(shop_purchases() + first_sale, as_of=AS_OF, items=described(extra.items()))
+    (expected, figures), (found, _) = rows_of(never, origin), rows_of(later, origin)
+    assert figures["waiting"] == 1
+    assert found == expected
+
+
 def test_past_origins_say_how_the_forecasts_fared(shop):
     answers = foretell(shop, origins_of(shop), CONFIG)
     assert [figures["origin"] for _, figures in answers] == origins_of(shop)
