@@ -142,7 +142,7 @@ def _picks(rows: pl.DataFrame, inputs: ReportInputs, config: ReportConfig) -> li
     forecast = weekly_forecast(inputs, rows)
     titles = inputs.items.select("item_row", "title", "brand", "price")
     frame = rows.join(titles, on="item_row", how="left", maintain_order="left").join(
-        inputs.assortment.select("item_row", "chosen"), on="item_row", how="left", maintain_order="left"
+        _chosen(inputs.assortment), on="item_row", how="left", maintain_order="left"
     )
     names = _look_alikes(frame, inputs.items)
     return [
@@ -173,6 +173,12 @@ def _picks(rows: pl.DataFrame, inputs: ReportInputs, config: ReportConfig) -> li
         )
         for row in frame.iter_rows(named=True)
     ]
+
+
+def _chosen(assortment: pl.DataFrame) -> pl.DataFrame:
+    """Returns item_row and `chosen`; no rows where no choice keeps the limits: that advises nothing."""
+    rows = assortment.select("item_row", "chosen")
+    return rows if rows.get_column("chosen").any() else rows.clear()
 
 
 def _look_alikes(rows: pl.DataFrame, items: pl.DataFrame) -> dict[int, Sentences]:

@@ -61,7 +61,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
 
     return Stage(
         name="backtest",
-        version=2,
+        version=3,
         inputs=DECISION_FILES,
         outputs=("backtest.parquet", "backtest.json", "weights.json"),
         work=work,
@@ -91,7 +91,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="select",
-        version=2,
+        version=3,
         inputs=(*DECISION_FILES, "weights.json"),
         outputs=("selection.parquet",),
         work=work,
@@ -129,7 +129,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="report",
-        version=2,
+        version=3,
         inputs=(
             "selection.parquet",
             "backtest.parquet",

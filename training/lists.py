@@ -32,7 +32,7 @@ class RankingConfig(RoomConfig, frozen=True):
     # Length in days of each of the last periods of the training data that the ranker is learned on.
     validation_days: PositiveInt = 28
     # How many such periods, one before the other; each costs a fit of the collaborative model.
-    validation_periods: PositiveInt = 1
+    validation_periods: PositiveInt = 2
     # Shoppers whose purchases the models of those periods are fitted to; a seeded sample where there are
     # more, so that learning costs the same in a larger shop.
     learning_users: PositiveInt = 100_000

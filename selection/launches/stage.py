@@ -56,7 +56,7 @@ def launches_stage(config: LaunchesConfig) -> Stage:
 
     return Stage(
         name="launches",
-        version=1,
+        version=2,
         inputs=TABLE_FILES,
         outputs=("launches.parquet", "launches.json"),
         work=work,

@@ -42,7 +42,7 @@ def outcomes_stage(selection: SelectionConfig) -> Stage:
 
     return Stage(
         name="outcomes",
-        version=1,
+        version=2,
         inputs=TABLE_FILES,
         outputs=("outcomes.parquet", "outcomes.json"),
         work=work,
