@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from recdata.artefacts import OUTCOMES, PRICES, SELECTION
 from selection.appeal import overlaps, satisfaction, tier_shares
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.history import Tables, horizon_days, known_at
@@ -20,6 +21,11 @@ from selection.windows import (
     promotion_shares,
     repurchases,
     sales_windows,
+)
+
+#: What OUTCOMES and PRICES say of an item, as they say it.
+OPINIONS = tuple(
+    name for name in (OUTCOMES | PRICES) if name in SELECTION.keys() - {"item_row", "price_band"}
 )
 
 #: The features, one row an item that was sellable at the origin, sorted by item_row. Money is in
@@ -69,35 +75,8 @@ FEATURES = {
     "overlap_with": pl.Int32,  # that item's row
     "early_buyers": pl.Float64,
     "look_alikes": pl.String,  # JSON, see LAUNCHES
-    "hit_probability": pl.Float64,
-    "hit_alarm_on": pl.Date,
-    "top_probability": pl.Float64,
-    "keep_probability": pl.Float64,
-    "expected_value": pl.Float64,
-    "expected_value_q10": pl.Float64,
-    "expected_value_q90": pl.Float64,
-    "price_place": pl.Float64,
-    "elasticity": pl.Float64,
-    "elasticity_low": pl.Float64,
-    "elasticity_high": pl.Float64,
-    "discount": pl.Float64,
+    **{name: SELECTION[name] for name in OPINIONS},
 }
-
-#: What OUTCOMES and PRICES say of an item, as they say it.
-OPINIONS = (
-    "hit_probability",
-    "hit_alarm_on",
-    "top_probability",
-    "keep_probability",
-    "expected_value",
-    "expected_value_q10",
-    "expected_value_q90",
-    "price_place",
-    "elasticity",
-    "elasticity_low",
-    "elasticity_high",
-    "discount",
-)
 
 Z80 = 1.2816  # half-width of an 80% interval in standard deviations
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import LEDGER, PICKS, SELECTION, read_artefact, write_artefact
+from recdata.artefacts import FORECAST_TOTALS, LEDGER, PICKS, SELECTION, read_artefact, write_artefact
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.reviews import Review
@@ -191,16 +191,7 @@ def run_of(home, as_of, actions, run="x"):
     write_artefact(pl.DataFrame(rows, schema=SELECTION), folder.path / "selection.parquet", "selection")
     totals = pl.DataFrame(
         [(as_of, "total", "", 28, 1.0, 1.0, 1.0, "m")],
-        schema={
-            "origin": pl.Date,
-            "level": pl.String,
-            "key": pl.String,
-            "horizon_days": pl.Int32,
-            "mean": pl.Float64,
-            "q10": pl.Float64,
-            "q90": pl.Float64,
-            "method": pl.String,
-        },
+        schema=FORECAST_TOTALS,
         orient="row",
     )
     write_artefact(totals, folder.path / "forecast_totals.parquet", "forecast_totals")
