@@ -127,5 +127,5 @@ def test_the_servers_refusals_name_the_remedy(printed):
         printed("candidates", "--order-by", "charm")
     with pytest.raises(InvalidRequestError, match="demand, trend, hit"):
         printed("rescore", "--weight", "charm=1")
-    with pytest.raises(InvalidRequestError, match="give 0 or more"):
+    with pytest.raises(InvalidRequestError, match="give a finite number, 0 or more"):
         printed("rescore", "--weight", "trend=-1")
