@@ -238,8 +238,8 @@ PICKS = {
 #: How past picks came out: one row a night x action x decision of people ("" where nobody decided, else
 #: approve, reject or snooze). Values are revenue in the days seen of the horizon, expected_value the same
 #: share of what was expected. Of bets (push, launch): hit_rate, the share among the truly best as many items,
-#: and what as many bestsellers of the horizon before the night, and the best in hindsight, sold. Of the
-#: others: false_kills, the share that sold something worth keeping.
+#: and what as many bestsellers of the horizon before the night, and the best in hindsight, sold; launches are
+#: held against young items only. Of the others: false_kills, the share that sold something worth keeping.
 LEDGER = {
     "night": pl.Date,
     "action": pl.String,

@@ -28,6 +28,7 @@ def score_nights(
     as_of: date,
     category_depth: int,
     keep_share: float,
+    launch_days: int,
     zone: str = "UTC",
 ) -> pl.DataFrame:
     """Returns the LEDGER: one row a past night x action x decision of people, oldest night first.
@@ -40,6 +41,7 @@ def score_nights(
         as_of: the first day that is not known.
         category_depth: levels of the path inside which items are compared.
         keep_share: an item that sold this share of its category's mean item was worth keeping.
+        launch_days: launches are held against items launched within so many days before their night.
         zone: the time zone of business days, in which a review has its day.
     """
     if picks.is_empty():
@@ -47,7 +49,7 @@ def score_nights(
     first = min(picks.get_column("as_of").to_list()) - timedelta(days=366)
     sales = daily_sales.filter(pl.col("day") >= first).select("item_row", "day", "revenue").collect()
     path = pl.col("category").fill_null("").str.split(" > ").list.head(category_depth).list.join(" > ")
-    known = items.select("item_row", "item_id", path.alias("group"))
+    known = items.select("item_row", "item_id", "launched_on", path.alias("group"))
     rows: list[dict[str, object]] = []
     for book in picks.partition_by("as_of", "horizon_days", maintain_order=True):
         night, horizon = book.select("as_of", "horizon_days").row(0)
@@ -77,7 +79,9 @@ def score_nights(
             "finished": night + timedelta(days=horizon) <= as_of,
         }
         for (action, decision), part in joined.group_by("action", "decision", maintain_order=True):
-            rows.append(about | _came_out(str(action), str(decision), part, truth, share))
+            young = pl.col("launched_on") >= night - timedelta(days=launch_days)
+            rivals = truth.filter(young) if action == "launch" else truth
+            rows.append(about | _came_out(str(action), str(decision), part, rivals, share))
     frame = pl.DataFrame(rows, schema=LEDGER)
     return frame.sort("night", "action", "decision")
 
@@ -103,9 +107,9 @@ def decisions(
 
 
 def _came_out(
-    action: str, decision: str, part: pl.DataFrame, truth: pl.DataFrame, share: float
+    action: str, decision: str, part: pl.DataFrame, rivals: pl.DataFrame, share: float
 ) -> dict[str, object]:
-    """Returns what became of some picks with one action."""
+    """Returns what became of some picks with one action, bets beside as many of their rivals."""
     n = part.height
     realised = _total(part, "realised")
     row: dict[str, object] = {
@@ -120,8 +124,8 @@ def _came_out(
         "best_value": None,
     }
     if action in BETS:
-        best = truth.sort("realised", "item_id", descending=[True, False]).head(n)
-        sellers = truth.sort("before", "item_id", descending=[True, False]).head(n)
+        best = rivals.sort("realised", "item_id", descending=[True, False]).head(n)
+        sellers = rivals.sort("before", "item_id", descending=[True, False]).head(n)
         among = part.join(best.filter(pl.col("realised") > 0), on="item_id", how="semi").height
         row |= {
             "hit_rate": among / n,

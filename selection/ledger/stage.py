@@ -32,6 +32,7 @@ def ledger_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             as_of=ctx.run.as_of,
             category_depth=config.features.category_depth,
             keep_share=config.outcomes.keep_share,
+            launch_days=config.lifecycle.launch_days,
             zone=data.business_timezone,
         )
         write_artefact(frame, ctx.target("ledger.parquet"), "ledger")
@@ -42,13 +43,14 @@ def ledger_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="ledger",
-        version=1,
+        version=2,
         inputs=("items.parquet", "daily_sales.parquet", PAST_NAME, REVIEWS_NAME),
         outputs=("ledger.parquet", "ledger.json"),
         work=work,
         config={
             "depth": config.features.category_depth,
             "keep_share": config.outcomes.keep_share,
+            "launch_days": config.lifecycle.launch_days,
             "zone": data.business_timezone,
         },
     )

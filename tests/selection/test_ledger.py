@@ -58,6 +58,7 @@ def scored(tables, picks, reviews=(), as_of=END):
         as_of=as_of,
         category_depth=2,
         keep_share=0.25,
+        launch_days=56,
     )
 
 
@@ -79,6 +80,16 @@ def test_bets_are_held_against_what_was_expected_the_bestsellers_and_hindsight(s
     assert row["bestsellers_value"] == 40.0  # b and c
     assert row["best_value"] == 90.0
     assert row["false_kills"] is None
+
+
+def test_launches_are_held_against_items_as_young(make_tables):
+    """old sells most, but only new and newer are rivals of a launch."""
+    sold = [("old", 90.0), ("new", 20.0), ("newer", 10.0)]
+    purchases = [(item, NIGHT + timedelta(days=3), 0, 1.0, money) for item, money in sold]
+    purchases += [(item, NIGHT - timedelta(days=9), 1, 1.0, money) for item, money in sold]
+    purchases.append(("old", NIGHT - timedelta(days=200), 1, 1.0, 1.0))
+    row = scored(make_tables(purchases, as_of=END), book(newer=("launch", 5.0))).row(0, named=True)
+    assert (row["bestsellers_value"], row["best_value"], row["hit_rate"]) == (20.0, 20.0, 0.0)
 
 
 def test_dropping_what_was_worth_keeping_is_a_false_kill(shop):
