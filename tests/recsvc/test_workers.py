@@ -213,8 +213,9 @@ def test_a_killed_worker_fails_only_the_calls_it_had_and_comes_back(tmp_path):
         assert running.pid(1) != killed
         answers = callers.answers
         until(lambda: callers.answers > answers + 50)
-        # Each caller has one call at a time, so that no more can be under way on the one that died.
-        assert len(callers.failures) <= 4
+        # Each caller has one call at a time under way on the one that died, and may have connected anew to
+        # the queue of a process that is just ending.
+        assert len(callers.failures) <= 2 * 4
         assert set(callers.failures) <= {grpc.StatusCode.UNAVAILABLE}
         assert running.events("worker died")[0]["reason"] == "it ended with signal SIGKILL"
         with running.of_each_worker() as workers:
