@@ -17,13 +17,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recdata.machine_code import compiled
 from training.als import AlsModel
 from training.blocks import NO_ITEM, in_threads
 from training.chances import Chances, Examples, chances_of, joined
 from training.counts import ITEM_FEATURES
-from training.discovery import NEIGHBOURS, NEWLY_BOUGHT, Discovery
+from training.discovery import Discovery, named_beside_vectors
 from training.history import Floats, Floats32, History, Rows, is_member, pair_keys
-from training.kernels import compiled
 from training.naming import dot_products
 from training.rhythm import PAIR_FEATURES
 
@@ -153,7 +153,7 @@ def examples_of(
     )
     discovery = Discovery(history, model, np.ones(history.n_items, bool), length=length)
 
-    finds = history.n_users * (length + NEIGHBOURS + NEWLY_BOUGHT)
+    finds = history.n_users * (length + named_beside_vectors(history))
 
     def block(start: int) -> tuple[Examples, Examples]:
         stop = min(start + discovery.size, history.n_users)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recdata.machine_code import compiled
 from recdata.snapshot.records import Source
 from training.als import AlsModel
 from training.blocks import NO_ITEM, block_rows
 from training.counts import ITEM_FEATURES
 from training.history import Floats32, History, Rows
-from training.kernels import compiled
-from training.naming import name_best
+from training.naming import name_best, name_first
 from training.neighbours import POOL_ITEMS
 
 MAX_BLOCK_USERS = 512  # so that a block's lists, too, stay small
@@ -41,7 +41,8 @@ class Discovery:
     """Names never-bought candidates, a bounded number from each source.
 
     The sources are the collaborative vectors, the item-item model, what most shoppers have lately bought for
-    the first time, and new items whose vectors come from their traits.
+    the first time, what is trending in the shopper's segment, and new items whose vectors come from their
+    traits.
 
     Attributes:
         size: how many users one block holds.
@@ -81,7 +82,11 @@ class Discovery:
         self._near = np.where(sellable[near], near, NO_ITEM).astype(np.int32)
         liked = np.lexsort((np.arange(history.n_items), -history.recent_buyers, -history.new_buyers))
         self._liked = liked[sellable[liked] & (history.recent_buyers[liked] > 0)].astype(np.int32)
-        self._width = length + NEIGHBOURS + NEWLY_BOUGHT + NEWCOMERS
+        trending = history.trending
+        self._trending = (
+            None if trending is None else np.where(sellable[trending.lists], trending.lists, NO_ITEM)
+        )
+        self._width = length + named_beside_vectors(history) + NEWCOMERS
         widest = max(*(pool.size for pool, *_ in self._pools), near.size)
         self.size = min(block_rows(widest), MAX_BLOCK_USERS)
 
@@ -111,8 +116,20 @@ class Discovery:
         liked = self._liked[: NEWLY_BOUGHT + int(np.diff(starts).max(initial=0))]
         falling = -np.arange(liked.size, dtype=np.float32)[None]
         add(falling, liked, NEWLY_BOUGHT, Source.BESTSELLER)
+        if history.trending is not None:
+            compiled(name_first)(
+                self._trending,
+                history.trending.segments[start:stop],
+                history.trending.per_user,
+                *(starts, bought, marks, rows, sources, named, int(Source.TRENDING)),
+            )
         add(*newcomers)
         return Found(rows, sources, near)
+
+
+def named_beside_vectors(history: History) -> int:
+    """Returns how many candidates a shopper has at most beside those of the vectors."""
+    return NEIGHBOURS + NEWLY_BOUGHT + (0 if history.trending is None else history.trending.per_user)
 
 
 def _best_known(history: History, among: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from training.kernels import compiled
+from recdata.machine_code import compiled
 
 _SIDE_BY_SIDE = 8
 _BLOCK_ROWS = 256  # that stay in the nearest cache while all trees go over them

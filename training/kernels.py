@@ -6,39 +6,12 @@ it would make a new array of every array expression.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[Any]
-
-
-@cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns the function as machine code that lets other threads run; made once, and kept on disk.
-
-    Sums may be taken in another order than written, so that they use the processor's vectors: the order is
-    still the same from run to run.
-    """
-    import numba  # a second, which verbs that fit nothing need not wait
-
-    def made(*, keep: bool) -> Callable[..., Any]:
-        machine_code: Callable[..., Any] = numba.njit(
-            function,
-            cache=keep,
-            nogil=True,
-            error_model="numpy",
-            fastmath={"reassoc", "contract", "nsz", "arcp"},
-        )
-        return machine_code
-
-    try:
-        return made(keep=True)
-    except RuntimeError:  # no folder to keep it in: neither beside the code nor in the user's cache
-        return made(keep=False)
 
 
 def conjugate_gradient(

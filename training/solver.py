@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recdata.machine_code import compiled
 from training.blocks import in_threads
-from training.kernels import compiled, conjugate_gradient, squared_error_of_met
+from training.kernels import conjugate_gradient, squared_error_of_met
 
 Matrix = sparse.csr_array[np.float32, tuple[int, int]] | sparse.csr_matrix[np.float32]
 Factors = NDArray[np.float32]

@@ -11,9 +11,9 @@ from threadpoolctl import threadpool_limits
 
 import training.solver as solver
 from recdata.foldin import FoldedIn, confidence, penalty_of
+from recdata.machine_code import compiled
 from training.als import AlsConfig, confidences_of, fit_als, fold_in_of
 from training.interactions import InteractionsConfig
-from training.kernels import compiled
 from training.solver import gramian_of, improve_rows, solve_rows, squared_error
 from training.weights import penalties_of
 
