@@ -52,6 +52,8 @@ from tests.recsvc.test_serving import until
 from tests.recsvc.tiny import Tiny
 
 EXHAUSTED, PRECONDITION = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION
+#: What a caller waits after a failure, as any that tries again does; its connection's end is noticed meanwhile.
+PAUSE_SECONDS = 0.1
 UNAVAILABLE = DegradationReason.DEGRADATION_REASON_LIVE_STORE_UNAVAILABLE
 ANN = RecommendRequest(user_id="ann", session_id="s")
 
@@ -169,6 +171,7 @@ class Shopper(threading.Thread):
             called(stubs, service, method)(request, wait_for_ready=True, timeout=2 if not self._reads else 20)
         except grpc.RpcError as error:
             self.failures.append(error.code())
+            self.done.wait(PAUSE_SECONDS)
             return False
         self.answered += 1
         return True
