@@ -1,6 +1,6 @@
-"""Owns how an interval follows from a mean and from measured errors: scales, bands of size, bounds.
+"""Owns how an interval follows from a mean and a measured spread, for counts and beyond the horizon.
 
-The nightly job measures the errors and the server applies them, with the same functions.
+The nightly job measures the spreads and the server applies them, with the same functions.
 """
 
 from __future__ import annotations
@@ -10,40 +10,65 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-#: Upper edges of the bands of item forecasts, in units; each band has its own quantiles.
-BAND_EDGES = np.array([0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
+#: Upper edges of the bands of size that spreads are measured in, in units.
+SIZE_EDGES = 2.0 ** np.arange(-4, 13)
+#: The middle of each band, in units.
+SIZES = np.concatenate([[SIZE_EDGES[0] / 2], SIZE_EDGES / np.sqrt(2.0)])[1:]
+#: The normal's 10% point, with the sign changed.
+Z10 = 1.2815515655446004
+#: Above this mean a gamma's quantile is as good as a count's.
+MANY = 40.0
+#: The least spread: a Poisson's, but for rounding.
+LEAST_RATIO = 1.01
 
 
-def series_bounds(mean: Floats, scale: Floats, points: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Returns q10 and q90, never below 0 and never on the wrong side of the mean."""
-    low = np.clip(mean + min(points[0], 0.0) * scale, 0.0, mean)
-    return low, np.maximum(mean + max(points[1], 0.0) * scale, mean)
+def band_of_size(mean: Floats) -> npt.NDArray[np.int64]:
+    """Returns the band of each mean, int64, 0 for the smallest; those past the last edge are in the last."""
+    return np.searchsorted(SIZE_EDGES[:-1], mean).astype(np.int64)
 
 
-def band_of(mean: Floats) -> npt.NDArray[np.int64]:
-    """Returns the band of each item forecast, int64, 0 for the smallest."""
-    return np.searchsorted(BAND_EDGES, mean).astype(np.int64)
+def count_bounds(
+    mean: Floats, ratios: npt.NDArray[np.floating], widen: Floats | float = 1.0
+) -> tuple[Floats, Floats]:
+    """Returns q10 and q90 of counts, each `(n,)`, never on the wrong side of the mean.
 
-
-def item_scale(mean: Floats) -> Floats:
-    """Returns the scale of an item's error, the Poisson standard deviation of its mean."""
-    scale: Floats = np.sqrt(np.maximum(mean, BAND_EDGES[0] / 2))
-    return scale
-
-
-def banded_bounds(mean: Floats, points: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
-    """Returns q10 and q90 of forecasts, each `(n,)`; a forecast of exactly 0 has both at 0.
+    A count is taken to be negative binomial. So q10 is 0 wherever more than one case in ten sells nothing.
 
     Args:
-        mean: units, float64 `(n,)`.
-        points: the scaled 10% and 90% points of each band, `(bands, 2)`.
+        mean: expected units, 0 or more, float64 `(n,)`.
+        ratios: variance divided by the mean, by band of `SIZE_EDGES`; between the bands' middles it is
+            interpolated on logarithms.
+        widen: factor on the standard deviation, a number or `(n,)`.
     """
+    at = np.log(np.maximum(mean, 1e-12))
+    ratio = np.exp(np.interp(at, np.log(SIZES), np.log(np.asarray(ratios, dtype=np.float64))))
+    ratio = np.maximum(ratio * np.asarray(widen) ** 2, LEAST_RATIO)
+    low, high = _quantiles(mean, ratio)
+    return np.minimum(low, mean), np.maximum(high, mean)
+
+
+def _quantiles(mean: Floats, ratio: Floats) -> tuple[Floats, Floats]:
     low, high = np.zeros_like(mean), np.zeros_like(mean)
-    bands, scale = band_of(mean), item_scale(mean)
-    for band in np.unique(bands):
-        at = (bands == band) & (mean > 0)
-        pair = float(points[band, 0]), float(points[band, 1])
-        low[at], high[at] = series_bounds(mean[at], scale[at], pair)
+    many = mean > MANY
+    # Wilson and Hilferty 1931: the cube root of a gamma is nearly normal.
+    shape = np.maximum(mean[many] / ratio[many], 1e-9)
+    for found, z in ((low, -Z10), (high, Z10)):
+        root = 1 - 1 / (9 * shape) + z / (3 * np.sqrt(shape))
+        found[many] = mean[many] * np.maximum(root, 0.0) ** 3
+    left = np.flatnonzero(~many & (mean > 0))
+    size = mean[left] / (ratio[left] - 1)
+    chance = np.exp(-size * np.log(ratio[left]))
+    odds = 1 - 1 / ratio[left]
+    below, count = chance.copy(), 0
+    while len(left):
+        # The first count that so much of the chance does not exceed.
+        low[left[below < 0.1]] = count + 1
+        going = below < 0.9
+        high[left[going]] = count + 1
+        left, size, odds = left[going], size[going], odds[going]
+        chance = chance[going] * (count + size) / (count + 1) * odds
+        below = below[going] + chance
+        count += 1
     return low, high
 
 

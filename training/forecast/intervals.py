@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from recdata.intervals import BAND_EDGES, band_of, banded_bounds, item_scale, series_bounds, widening
+from recdata.intervals import widening
 
 __all__ = [
-    "BAND_EDGES",
     "FIRST_Z",
     "Errors",
     "add_item_errors",
     "band_of",
-    "band_points",
     "item_bounds",
     "item_scale",
     "series_bounds",
@@ -33,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 FIRST_Z = (-1.92, 1.92)
 #: Fewer errors than this give one symmetric bound by rank instead of two quantiles.
 MIN_ERRORS = 40
+#: Upper edges of the bands of item forecasts, in units; each band has its own quantiles.
+BAND_EDGES = np.array([0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 QUANTILES = (0.1, 0.9)
 COVERAGE = 0.8
 
@@ -67,6 +67,23 @@ def total_scale(mean: Floats, sigma: Floats, days: int) -> Floats:
     return scale
 
 
+def series_bounds(mean: Floats, scale: Floats, points: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Returns q10 and q90, never below 0 and never on the wrong side of the mean."""
+    low = np.clip(mean + min(points[0], 0.0) * scale, 0.0, mean)
+    return low, np.maximum(mean + max(points[1], 0.0) * scale, mean)
+
+
+def band_of(mean: Floats) -> npt.NDArray[np.int64]:
+    """Returns the band of each item forecast, int64, 0 for the smallest."""
+    return np.searchsorted(BAND_EDGES, mean).astype(np.int64)
+
+
+def item_scale(mean: Floats) -> Floats:
+    """Returns the scale of an item's error, the Poisson standard deviation of its mean."""
+    scale: Floats = np.sqrt(np.maximum(mean, BAND_EDGES[0] / 2))
+    return scale
+
+
 def add_item_errors(errors: Errors, mean: Floats, actual: Floats) -> None:
     """Remembers the scaled errors of items, each in the band of its forecast."""
     bands = band_of(mean)
@@ -75,14 +92,17 @@ def add_item_errors(errors: Errors, mean: Floats, actual: Floats) -> None:
         errors.add(int(band), z[bands == band])
 
 
-def band_points(errors: Errors) -> Floats:
-    """Returns the scaled 10% and 90% points of each band of item forecasts, float64 `(bands, 2)`."""
-    return np.array([errors.points(band) or FIRST_Z for band in range(len(BAND_EDGES) + 1)])
-
-
 def item_bounds(errors: Errors, mean: Floats) -> tuple[Floats, Floats]:
     """Returns q10 and q90 of item totals; a forecast of exactly 0 has both at 0.
 
     The numbers sold are whole and mostly 0, so the interval of a small forecast holds more than 80%.
     """
-    return banded_bounds(mean, band_points(errors))
+    bands = band_of(mean)
+    low, high = np.zeros_like(mean), np.zeros_like(mean)
+    for band in np.unique(bands):
+        at = bands == band
+        points = errors.points(int(band)) or FIRST_Z
+        low[at], high[at] = series_bounds(mean[at], item_scale(mean[at]), points)
+    nothing = mean <= 0
+    low[nothing], high[nothing] = 0.0, 0.0
+    return low, high
