@@ -118,6 +118,49 @@ FORECAST_TOTALS = {
     "method": pl.String,
 }
 
+#: Where things sell, sorted by channel and region: one row a (channel, region) pair in the sales. share: of
+#: the shop's demand now, 0 for a place that has closed; sums to 1.
+PLACES = {
+    "place_row": ROW,
+    "channel": pl.String,
+    "region": pl.String,
+    "share": pl.Float64,
+    "first_sold_on": pl.Date,
+    "last_sold_on": pl.Date,
+}
+
+#: Shares of places as of `as_of`, where above 0, summing to 1 by level and row. level: category (row: as in
+#: PLACE_WEIGHTS) or item (row: item_row; from its own sales alone).
+PLACE_SHARES: dict[str, type[pl.DataType]] = {
+    "level": pl.String,
+    "row": ROW,
+    "place_row": ROW,
+    "share": pl.Float64,
+}
+
+#: How an item's share of a place is mixed: own x its own + category x its category's + shop x the place's.
+#: One row an item, sorted by item_row; the three sum to 1. category_row is -1 for an item without a category.
+PLACE_WEIGHTS: dict[str, type[pl.DataType]] = {
+    "item_row": ROW,
+    "category_row": ROW,
+    "own": pl.Float64,
+    "category": pl.Float64,
+    "shop": pl.Float64,
+}
+
+#: Demand of the horizon from `as_of` on by item and place, in units, where the item sold in the place before
+#: and is forecast to sell enough there; share is the place's share of the item's forecast.
+LOCAL_FORECASTS = {
+    "item_row": ROW,
+    "channel": pl.String,
+    "region": pl.String,
+    "horizon_days": pl.Int32,
+    "share": pl.Float64,
+    "mean": pl.Float64,
+    "q10": pl.Float64,
+    "q90": pl.Float64,
+}
+
 #: What is likely to become of an item, as seen from an origin: every back-test origin and as_of, one row an
 #: item that was sellable then. Probabilities are 0..1 and calibrated: hit_probability, of monthly sales at
 #: least `hit_ratio` times the category's mean item; top_probability, of being among the best `category_top_k`
@@ -303,6 +346,10 @@ SCHEMAS: dict[str, dict[str, type[pl.DataType]]] = {
     "popularity": POPULARITY,
     "forecast_daily": FORECAST_DAILY,
     "forecast_totals": FORECAST_TOTALS,
+    "places": PLACES,
+    "place_shares": PLACE_SHARES,
+    "place_weights": PLACE_WEIGHTS,
+    "local_forecasts": LOCAL_FORECASTS,
     "outcomes": OUTCOMES,
     "launches": LAUNCHES,
     "prices": PRICES,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +28,25 @@ HORIZON, DAY = range(2)
 RATIOS_SHAPE = (len(VIEWS), 2, len(SIZES))
 #: A part that is as good as the whole has the whole's own interval.
 WHOLE = 1.0 - 1e-6
+
+
+class Covered(msgspec.Struct, frozen=True):
+    """How 80% intervals held: the shares of what was sold below q10 and above q90."""
+
+    above_units: float  # forecasts of more units than this, up to the next one's
+    forecasts: int
+    below: float
+    above: float
+
+
+class PlaceFigures(msgspec.Struct, frozen=True):
+    """What the nightly job learned of places, `places.json`."""
+
+    horizon_days: int
+    ratios: list[list[list[float]]]  # as RATIOS_SHAPE
+    weights: list[list[float]]  # of own, category and shop, by band of an item's faded units
+    unit_edges: list[float]  # upper edges of those bands; the last has none
+    covered: dict[str, list[Covered]]  # by view
 
 
 @dataclass(frozen=True, slots=True)

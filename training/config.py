@@ -11,6 +11,7 @@ from training.evaluate import EvaluateConfig
 from training.forecast import ForecastConfig
 from training.gate.config import GateConfig
 from training.interactions import InteractionsConfig
+from training.places.config import PlacesConfig
 from training.popularity import PopularityConfig
 from training.ranking import RankingConfig
 from training.search.config import SearchConfig
@@ -27,6 +28,7 @@ class TrainingConfig(RoomConfig, frozen=True):
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     ranking: RankingConfig = field(default_factory=RankingConfig)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
+    places: PlacesConfig = field(default_factory=PlacesConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     search: SearchConfig = field(default_factory=SearchConfig)

@@ -26,6 +26,7 @@ from training.evaluate.page.stage import page_stage
 from training.evaluate.protocol import Recipe
 from training.forecast import forecast_stage
 from training.gate import GateSettings, RecordedRecipe
+from training.places.stage import places_stage
 from training.popularity import popularity_stage
 from training.prepare import default_as_of, prepare_stage
 from training.publish import publish_stage, published
@@ -70,6 +71,7 @@ def nightly_stages(config: NightlyConfig, *, force: str = "") -> list[Stage]:
         popularity_stage(training.popularity),
         ranking_stage(training.interactions, training.als, training.ranking),
         forecast_stage(training.forecast),
+        places_stage(training.places, training.forecast),
         *evaluate_stages(training.interactions, training.als, training.ranking, training.evaluate),
         page_stage(training.interactions, training.als, training.ranking, training.evaluate, data),
         *selection_stages(selection, data),

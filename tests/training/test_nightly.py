@@ -24,7 +24,7 @@ from tests.shop import NOW, SMALL_CONFIG, Shop
 from training.pipeline import NightlyConfig, execute, nightly_stages, open_run, stages_for
 
 CHAIN = (
-    "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "evaluate",
+    "prepare", "als", "similar", "baskets", "popularity", "ranking", "forecast", "places", "evaluate",
     "evaluation_page", "launches", "outcomes", "prices", "backtest", "select", "assortment", "pilot",
     "ledger", "report", "publish",
 )  # fmt: skip
@@ -82,10 +82,11 @@ def test_the_snapshot_holds_what_the_day_needs(undisturbed: Path) -> None:
         assert user is not None
         assert user.interacted_rows.tolist() == user.purchased_rows.tolist()
         folded = FoldedIn(
-            gramian,
-            items[user.interacted_rows],
-            user.confidences,
-            penalty=penalty_of(user.confidences, manifest.fold_in),
+            np.require(gramian, requirements="A"),
+            np.require(items, requirements="A"),
+            np.require(user.interacted_rows, requirements="A"),
+            np.require(user.confidences, requirements="A"),
+            penalty_of(user.confidences, manifest.fold_in),
         )
         assert np.allclose(folded.vector, user.factors, rtol=1e-4, atol=1e-4 * np.abs(user.factors).max())
     purchases = pl.read_parquet(next(undisturbed.glob("runs/2*/purchases.parquet")))

@@ -12,7 +12,7 @@ class PlacesConfig(RoomConfig, frozen=True):
     share_half_life_days: PositiveFloat = 112.0
     # and in the place's share of the whole shop, which must follow its growth; above 0.
     place_half_life_days: PositiveFloat = 28.0
-    # An item's sales in a place are remembered for so many days; 28 or more is sensible, 1 or more.
+    # An item's sales in a place are remembered for so many days; 1 or more.
     pair_days: PositiveInt = 365
     # A place is closed when it sold nothing on so many times as many of the shop's days as its longest pause
     # of the year before; above 0.

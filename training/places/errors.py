@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from recdata.intervals import SIZES, band_of_size, count_bounds
+from recdata.intervals import SIZES, band_of_size
 from recdata.places import DAY, HORIZON, RATIOS_SHAPE
 from training.places.sales import PlaceSales
 from training.places.shares import CATEGORY, OWN, SHOP, Parts
@@ -74,7 +73,9 @@ def pairs_of(parts: Parts, weights: Floats, mean: Floats, view: View) -> Pairs:
     item = np.repeat(np.arange(own.shape[0]), np.diff(own.indptr)).astype(np.int64)
     code = own.indices.astype(np.int64)
     shop = np.bincount(view.code, weights=parts.places.share, minlength=view.size)
-    above = np.concatenate([np.asarray(parts.category @ merging).reshape(-1, view.size), shop[None]])
+    above = np.concatenate(
+        [np.asarray(parts.category @ merging).reshape(len(parts.category), view.size), shop[None]]
+    )
     share = weights[item, OWN] * own.data
     share += weights[item, CATEGORY] * above[parts.item_category[item], code]
     share += weights[item, SHOP] * shop[code]
@@ -147,16 +148,3 @@ def sold_by_day(
     cell = at[hit] * width + lead[hit]
     sums = np.bincount(cell, weights=sales.units[lines][hit], minlength=len(told) * width)
     return np.asarray(np.maximum(sums, 0.0).reshape(-1, width), dtype=np.float64)
-
-
-def coverage(mean: Floats, sold: Floats, ratios: Floats) -> list[dict[str, float]]:
-    """Returns, by size of the forecast, how many there are and the shares below, above and inside."""
-    low, high = count_bounds(mean, ratios)
-    found = []
-    for least, most in pairwise([0.0, 0.25, 1.0, 4.0, 16.0, np.inf]):
-        at = (mean > least) & (mean <= most)
-        if at.any():
-            below, above = float((sold < low)[at].mean()), float((sold > high)[at].mean())
-            shares = {"below": below, "above": above, "inside": 1.0 - below - above}
-            found.append({"least": least, "pairs": float(at.sum()), **shares})
-    return found

@@ -50,6 +50,8 @@ def learned_weights(
         parts = kept[past]
         sold = sales.sold(past, past + horizon)
         at = np.flatnonzero(sold > 0)
+        if not len(at):
+            continue
         item, place = sales.pair_item[at], sales.pair_place[at]
         own = np.asarray(parts.own[item, place], dtype=np.float64).ravel()
         shares.append(parts.at(item, place, own))
