@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 from selection.actions import STAGES
+from selection.backtest_lists import Listed, score_lists
 from selection.candidates import Candidates, candidates_at
 from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.history import Tables, horizon_days
+from selection.outcomes.facts import facts_of
 from selection.picking import Picks, compare, of_list, pick, pick_stage
 from selection.score import COMPONENTS, Floats, weighted_score
 from selection.summary import BACKTEST, BASELINE, METHODS, SCOPES, WITHOUT, summarise
@@ -32,10 +34,12 @@ class Walk:
     Attributes:
         lessons: the end of an origin's horizon, and what it taught.
         picked: scope and method -> ids picked at the origin before.
+        listed: the lists of next hits and drops of the origin before.
     """
 
     lessons: list[tuple[date, Lesson]] = field(default_factory=list)
     picked: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    listed: Listed = field(default_factory=Listed)
 
     def weights(self, origin: date, config: SelectionConfig) -> tuple[WeightsConfig, int]:
         """Returns the weights that could be known at an origin, and how many origins taught them."""
@@ -88,12 +92,15 @@ def run_backtest(
     """
     rows: list[Row] = []
     walk = Walk()
+    facts = facts_of(tables, category_depth=config.features.category_depth)
     for origin in backtest_origins(tables, config.backtest):
         candidates = candidates_at(tables, origin, config)
         weights, _ = walk.weights(origin, config)
         candidates = replace(candidates, scores=candidates.scores | _own_scores(candidates, weights))
         found = [*score_picks(candidates, config.backtest), *told_apart(candidates, config.backtest)]
         found += turnover(candidates, config.backtest, walk)
+        if facts is not None:
+            found += score_lists(candidates, facts, origin, config, walk.listed)
         rows += [{"part": "origin", "origin": origin, "n_origins": 1, "segment": "", **row} for row in found]
         end = origin + timedelta(days=horizon_days(tables.forecast_totals, origin))
         walk.lessons.append((end, candidates.lesson()))
@@ -153,7 +160,7 @@ def told_apart(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]:
 def turnover(candidates: Candidates, config: BacktestConfig, walk: Walk) -> Iterator[Row]:
     """Yields the share of an origin's picks that were none at the origin before, and remembers them."""
     for scope in SCOPES:
-        for method in TOLD_APART:
+        for method in METHODS:
             if method not in candidates.scores:
                 continue
             picks = pick(candidates, candidates.scores[method], scope, config)

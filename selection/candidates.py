@@ -40,6 +40,8 @@ class Candidates:
         group_names: by code.
         stage: str, the stage of life at the origin.
         expected: method -> float64, the revenue of the horizon that it promises; NaN where it says nothing.
+        rows: int64 item rows.
+        chances: hit and keep (worth keeping) -> float64 0..1, NaN where not known; without what no item has.
     """
 
     item_ids: NDArray[np.object_]
@@ -52,6 +54,8 @@ class Candidates:
     group_names: tuple[str, ...] = ()
     stage: NDArray[np.str_] = field(default_factory=lambda: np.array([], dtype=np.str_))
     expected: dict[str, Floats] = field(default_factory=dict)
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.array([], dtype=np.int64))
+    chances: dict[str, Floats] = field(default_factory=dict)
 
     def lesson(self) -> Lesson:
         """Returns what this origin teaches about weights, once its horizon is over."""
@@ -114,6 +118,12 @@ def candidates_at(tables: Tables, origin: date, config: SelectionConfig) -> Cand
         expected={
             "selection": column("expected_value", missing=nothing),
             "forecast": column("demand_value"),
+        },
+        rows=features.get_column("item_row").cast(pl.Int64).to_numpy(),
+        chances={
+            name: column(f"{name}_probability", missing=nothing)
+            for name in ("hit", "keep")
+            if features.get_column(f"{name}_probability").is_not_null().any()
         },
     )
 

@@ -80,7 +80,7 @@ def select(
     else:
         title = f"selection of {room.run.run_id}"
         door.out.print(selection_table(frame, currency=room.data.currency, title=title))
-    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
+    _print_backtest(door, room)
 
 
 @select.command()
@@ -90,7 +90,7 @@ def backtest(door: Door, run_id: str | None) -> None:
     """Show how the rules would have done on past dates."""
     room = open_room(door, run_id)
     room.make("backtest")
-    print_backtest(door.out, pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False))
+    _print_backtest(door, room)
 
 
 ROWS_OPTION = click.option(
@@ -153,6 +153,11 @@ def report(door: Door, run_id: str | None) -> None:
 
 
 commands: list[click.Command] = [select, report]
+
+
+def _print_backtest(door: Door, room: Room) -> None:
+    frame = pl.read_parquet(room.run.resolve("backtest.parquet"), glob=False)
+    print_backtest(door.out, frame, room.config.features.days())
 
 
 def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:

@@ -10,6 +10,7 @@ from selection.launches.config import LaunchesConfig
 from selection.outcomes.config import OutcomesConfig
 from selection.pilot.config import PilotConfig
 from selection.prices.config import PricesConfig
+from selection.words import Days
 
 
 class FeaturesConfig(RoomConfig, frozen=True):
@@ -51,6 +52,10 @@ class FeaturesConfig(RoomConfig, frozen=True):
     band_premium_quantile: Share = 0.85
     # Categories with fewer priced items than this have one band, mid; 1 or more.
     band_min_items: PositiveInt = 5
+
+    def days(self) -> Days:
+        """Returns the lengths of the windows as the words for people name them."""
+        return Days(recent=self.recent_days, base=self.base_days, long=self.long_days)
 
     def __post_init__(self) -> None:
         """Refuses price quantiles out of order."""
@@ -208,6 +213,9 @@ class BacktestConfig(RoomConfig, frozen=True):
     top_k: PositiveInt = 50
     # How many are picked in each category; 1 or more.
     category_top_k: PositiveInt = 3
+    # How many items that are no hit yet are listed as the next ones, at most a tenth of those that sell;
+    # 1 or more.
+    hits_top_k: PositiveInt = 100
     # Only categories with at least this many items that sold in the base window are picked in; 1 or more.
     category_min_items: PositiveInt = 30
     # An origin needs at least this many days of history; 1 or more.

@@ -9,20 +9,19 @@ import polars as pl
 from markupsafe import Markup
 
 from selection.actions import ACTIONS
-from selection.charts import Bar, bilingual, interval_chart, item_chart
+from selection.charts import bilingual, item_chart
 from selection.config import SelectionConfig
 from selection.ledger.scoring import summary_of
+from selection.report_backtest import list_tables, panels, table_rows
 from selection.report_data import ReportInputs, build_groups, caveats, grouped
 from selection.score import COMPONENTS
-from selection.summary import BASELINE, METHODS, METRICS, added_by_component, headline
+from selection.summary import added_by_component, headline
 from selection.words import (
     ACTION_MEANINGS,
     ACTION_WORDS,
     BAND_WORDS,
     COMPONENT_WORDS,
     DECISION_WORDS,
-    METHOD_WORDS,
-    METRIC_WORDS,
     STAGE_WORDS,
     count,
     money,
@@ -43,15 +42,6 @@ class ActionTotal:
     action: str
     items: int
     revenue: float
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One chart of the back-test section."""
-
-    title: Markup
-    chart: Markup
-    sentence: Markup
 
 
 def render_report(inputs: ReportInputs, config: SelectionConfig) -> str:
@@ -93,9 +83,10 @@ def render_report(inputs: ReportInputs, config: SelectionConfig) -> str:
         all_items=selection.height,
         shown=sum(len(group.picks) for group in groups),
         config=config,
-        panels=_panels(inputs.backtest, config),
+        panels=panels(inputs.backtest, config),
         backtest=headline(inputs.backtest, config.backtest),
-        backtest_rows=_backtest_rows(inputs.backtest),
+        backtest_rows=table_rows(inputs.backtest, config),
+        backtest_lists=list_tables(inputs.backtest, config, inputs.currency),
     )
 
 
@@ -120,10 +111,14 @@ def _ledger_rows(inputs: ReportInputs) -> list[dict[str, object]]:
                 "ratio": "–" if ratio is None else f"{_number(ratio):.2f}",
                 "lift": "–" if lift is None else signed_percent(_number(lift)),
                 "hits": "–" if hits is None else percent(_number(hits)),
-                "kills": "–" if kills is None else percent(_number(kills)),
+                "kills": "–" if "false_kills" not in row else _kills(kills),
             }
         )
     return rows
+
+
+def _kills(share: object) -> Markup | str:
+    return bilingual("待定", "pending") if share is None else percent(_number(share))
 
 
 def _number(value: object) -> float:
@@ -149,91 +144,3 @@ def _overall(inputs: ReportInputs, selection: pl.DataFrame, rows: int) -> list[d
     titles = inputs.items.select("item_row", "title")
     frame = wanted.join(titles, on="item_row", how="left", maintain_order="left")
     return frame.with_columns(pl.coalesce("title", "item_id").alias("title")).to_dicts()
-
-
-def _panels(frame: pl.DataFrame, config: SelectionConfig) -> list[Panel]:
-    rows = frame.filter(pl.col("part") == "held_out")
-    panels = []
-    for scope in ("shop", "category"):
-        for metric in METRICS:
-            found = {
-                row["method"]: row
-                for row in rows.filter((pl.col("scope") == scope) & (pl.col("metric") == metric)).iter_rows(
-                    named=True
-                )
-            }
-            if not found:
-                continue
-            bars = [
-                Bar(
-                    *METHOD_WORDS[method], row["value"], row["low"], row["high"], strong=method == "selection"
-                )
-                for method in METHODS
-                if method != "oracle" and (row := found.get(method)) is not None
-            ]
-            zh, en = METRIC_WORDS[metric]
-            k, each = config.backtest.top_k, config.backtest.category_top_k
-            place_zh = f"全店前 {k}" if scope == "shop" else f"每个品类前 {each}"
-            place_en = f"top {k} of the shop" if scope == "shop" else f"top {each} of each category"
-            panels.append(
-                Panel(
-                    title=bilingual(f"{zh}：{place_zh}", f"{en}: {place_en}"),
-                    chart=interval_chart(bars, f"{zh} {place_zh} / {en}, {place_en}"),
-                    sentence=_sentence(rows, scope, metric),
-                )
-            )
-    return panels
-
-
-def _sentence(rows: pl.DataFrame, scope: str, metric: str) -> Markup:
-    lift = rows.filter(
-        (pl.col("scope") == scope)
-        & (pl.col("method") == "selection")
-        & (pl.col("metric") == f"lift_{metric}")
-    )
-    if lift.is_empty():
-        return bilingual("无法与上期畅销比较。", "Cannot be compared with last period's bestsellers.")
-    row = lift.row(0, named=True)
-    value, low, high = (signed_percent(row[name], digits=1) for name in ("value", "low", "high"))
-    if row["low"] > 0:
-        zh, en = "优于上期畅销", "Better than last period's bestsellers"
-    elif row["high"] < 0:
-        zh, en = "差于上期畅销", "Worse than last period's bestsellers"
-    else:
-        zh, en = "与上期畅销无明显差别", "No clear difference from last period's bestsellers"
-    return bilingual(
-        f"{zh}：提升 {value}（95% 区间 {low} 至 {high}）",
-        f"{en}: lift {value} (95% interval {low} to {high})",
-    )
-
-
-def _backtest_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
-    """Returns a table row for each scope and method: its figures over held-out and over all origins."""
-    summary = frame.filter(pl.col("part").is_in(["held_out", "all"]))
-    cells = {
-        (row["part"], row["scope"], row["method"], row["metric"]): (
-            f"{percent(row['value'])} ({percent(row['low'])}–{percent(row['high'])})"
-        )
-        for row in summary.iter_rows(named=True)
-    }
-    result: list[dict[str, object]] = []
-    for scope in ("shop", "category"):
-        for method in METHODS:
-            if ("all", scope, method, "capture") not in cells:
-                continue
-            zh, en = METHOD_WORDS[method]
-            figures = [
-                cells.get((part, scope, method, metric), "–")
-                for part in ("held_out", "all")
-                for metric in METRICS
-            ]
-            result.append(
-                {
-                    "scope": bilingual("全店", "shop") if scope == "shop" else bilingual("品类", "category"),
-                    "method": bilingual(zh, en),
-                    "figures": figures,
-                    "strong": method == "selection",
-                    "baseline": method == BASELINE,
-                }
-            )
-    return result

@@ -17,7 +17,7 @@ from selection.export import write_csv
 from selection.history import DECISION_FILES, decision_tables
 from selection.launches.stage import launches_stage
 from selection.ledger.stage import ledger_stage
-from selection.outcomes.stage import outcomes_stage
+from selection.outcomes.stage import decisive, outcomes_stage
 from selection.pilot.stage import pilot_stage
 from selection.prices.stage import prices_stage
 from selection.report import ReportInputs, render_report
@@ -61,7 +61,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
 
     return Stage(
         name="backtest",
-        version=3,
+        version=4,
         inputs=DECISION_FILES,
         outputs=("backtest.parquet", "backtest.json", "weights.json"),
         work=work,
@@ -72,6 +72,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
             "weight_limits": config.weight_limits,
             "learning": config.learning,
             "backtest": config.backtest,
+            "outcomes": decisive(config.outcomes),
             "zone": data.business_timezone,
         },
     )

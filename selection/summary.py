@@ -13,6 +13,7 @@ from selection.score import Floats
 
 METHODS = (
     "selection",
+    "score",
     "equal",
     "value",
     "forecast",
@@ -21,6 +22,9 @@ METHODS = (
     "bestsellers_base",
     "bestsellers_both",
     "bestsellers_long",
+    "bestsellers_84",
+    "average",
+    "buyers",
     "last_year",
     "momentum",
     "random",
@@ -33,23 +37,32 @@ PLAIN = (
     "bestsellers_base",
     "bestsellers_both",
     "bestsellers_long",
+    "bestsellers_84",
+    "average",
+    "buyers",
     "last_year",
     "momentum",
 )
 #: Begins the name of the selection's score without one component.
 WITHOUT = "without:"
 METRICS = ("precision", "capture")
+#: Lists of picks by the score, and lists with a question of their own (`selection.backtest_lists`).
 SCOPES = ("shop", "category")
+LISTS = ("hits", "drops")
 BASELINE = "bestsellers"
+#: What the lists are held against: a hit is one of units.
+BASELINES = {"hits": "bestsellers_units", "drops": "bestsellers_units"}
 #: Metrics whose ratio to the baseline says something.
-LIFTED = ("precision", "capture", "ndcg")
+LIFTED = ("precision", "capture", "ndcg", "announced", "false_kills")
+#: Metrics of which a small figure is good.
+SMALL_IS_GOOD = frozenset({"regret", "turnover", "false_kills", "killed_value"})
 
 #: Long form: one row an origin (null in a summary) x scope x segment x method x metric. part: "origin" for
-#: one origin; "held_out" or "all" for a mean over origins. scope: shop, category or stage. segment: "" for
-#: all of them, else the category or stage. metric: precision, capture, ndcg, regret (money), turnover,
-#: expected_ratio (promised over realised revenue), and in summaries lift_precision, lift_capture and
-#: lift_ndcg, the ratio to `BASELINE`'s mean less 1. low and high bound the mean's 95% interval; null for
-#: one origin.
+#: one origin; "held_out" or "all" for a mean over origins. scope: shop, category, stage, hits or drops.
+#: segment: "" for all of them, else the category or stage. metric: precision, capture, ndcg, regret (money),
+#: turnover, expected_ratio (promised over realised revenue); of hits also announced and lead_days (days), of
+#: drops false_kills and killed_value (money); and in summaries lift_ of those in `LIFTED`, the ratio to the
+#: baseline's mean less 1. low and high bound the mean's 95% interval; null for one origin.
 BACKTEST = {
     "part": pl.String,
     "origin": pl.Date,
@@ -66,7 +79,7 @@ KEY = ("scope", "segment", "metric")
 
 
 def summarise(frame: pl.DataFrame, config: BacktestConfig) -> pl.DataFrame:
-    """Returns the summary rows: means over origins with 95% bootstrap intervals, and lifts over `BASELINE`.
+    """Returns the summary rows: means over origins with 95% bootstrap intervals, and lifts over baselines.
 
     Origins are drawn with replacement, the same draw for every method, so a lift's interval is paired.
     With few origins the interval is rough, and with one it is the value itself. A figure that not every
@@ -82,12 +95,13 @@ def summarise(frame: pl.DataFrame, config: BacktestConfig) -> pl.DataFrame:
                 for (method,), group in table.group_by("method", maintain_order=True)
             }
             about = {"part": part, "scope": scope, "segment": segment}
-            rows += [about | row for row in _summary(str(metric), by_method, config)]
+            baseline = BASELINES.get(str(scope), BASELINE)
+            rows += [about | row for row in _summary(str(metric), by_method, baseline, config)]
     return pl.DataFrame([{"origin": None, **row} for row in rows], schema=BACKTEST)
 
 
 def _summary(
-    metric: str, by_method: dict[str, dict[date, float]], config: BacktestConfig
+    metric: str, by_method: dict[str, dict[date, float]], baseline: str, config: BacktestConfig
 ) -> Iterator[dict[str, object]]:
     """Yields the mean of each method that has a figure at as many origins as any, and its lift."""
     days = max((sorted(found) for found in by_method.values()), key=len)
@@ -99,16 +113,16 @@ def _summary(
         if found.keys() >= set(days)
     }
     boot = {method: value[draws].mean(axis=1) for method, value in values.items()}
-    against = float(values[BASELINE].mean()) if BASELINE in values else 0.0
+    against = float(values[baseline].mean()) if baseline in values else 0.0
     for method in sorted(values, key=_order):
         about = {"method": method, "n_origins": n}
         mean = float(values[method].mean())
         yield about | {"metric": metric} | _interval(mean, boot[method])
-        if metric in LIFTED and method != BASELINE and against > 0 and (boot[BASELINE] > 0).all():
+        if metric in LIFTED and method != baseline and against > 0 and (boot[baseline] > 0).all():
             yield (
                 about
                 | {"metric": f"lift_{metric}"}
-                | _interval(mean / against - 1, boot[method] / boot[BASELINE] - 1)
+                | _interval(mean / against - 1, boot[method] / boot[baseline] - 1)
             )
 
 
@@ -166,7 +180,8 @@ def verdict(low: float, high: float) -> str:
 def strongest_plain(frame: pl.DataFrame, scope: str, metric: str) -> tuple[str, float] | None:
     """Returns the plain rule with the best mean over all origins of a `BACKTEST` frame, and that mean."""
     found = {method: value for method, value in means_of(frame, scope, metric).items() if method in PLAIN}
-    return max(found.items(), key=lambda pair: pair[1], default=None)
+    best = min if metric in SMALL_IS_GOOD else max
+    return best(found.items(), key=lambda pair: pair[1], default=None)
 
 
 def added_by_component(frame: pl.DataFrame, scope: str, metric: str) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Language = Literal["zh", "en"]
 
@@ -57,32 +57,53 @@ DECISION_WORDS = {
     "reject": ("已否决", "rejected"),
     "snooze": ("已搁置", "snoozed"),
 }
-METHOD_WORDS = {
-    "selection": ("选品模型", "Selection score"),
+
+
+class Days(NamedTuple):
+    """The lengths of the windows that plain rules look back, as the config has them."""
+
+    recent: int = 28
+    base: int = 84
+    long: int = 365
+
+
+_METHOD_WORDS = {
+    "selection": ("选品模型", "Selection"),
+    "score": ("综合得分", "The score"),
     "equal": ("等权重", "Equal weights"),
     "value": ("仅预期价值", "Expected value alone"),
     "forecast": ("仅预测需求", "Forecast alone"),
-    "bestsellers": ("上期畅销（28天销售额）", "Last period's bestsellers (28 days, revenue)"),
-    "bestsellers_units": ("上期畅销（28天销量）", "Last period's bestsellers (28 days, units)"),
-    "bestsellers_base": ("近84天畅销（销售额）", "Bestsellers of 84 days (revenue)"),
-    "bestsellers_both": ("近28天与84天畅销各半", "Bestsellers of 28 and 84 days, half each"),
-    "bestsellers_long": ("全部历史畅销", "Bestsellers of the whole history"),
+    "bestsellers": ("上期畅销（{recent}天销售额）", "Last period's bestsellers ({recent} days, revenue)"),
+    "bestsellers_units": ("上期畅销（{recent}天销量）", "Last period's bestsellers ({recent} days, units)"),
+    "bestsellers_base": ("近{base}天畅销（销售额）", "Bestsellers of {base} days (revenue)"),
+    "bestsellers_both": (
+        "近{recent}天与{base}天畅销各半",
+        "Bestsellers of {recent} and {base} days, half each",
+    ),
+    "bestsellers_long": ("近{long}天畅销（销售额）", "Bestsellers of {long} days (revenue)"),
+    "bestsellers_84": ("近84天畅销（销量）", "Bestsellers of 84 days (units)"),
+    "average": ("全部历史日均销量", "Units a day over the whole history"),
+    "buyers": ("近84天买家数", "Distinct buyers of 84 days"),
     "last_year": ("去年同期", "The same weeks a year before"),
     "momentum": ("增长最快", "Fastest growth"),
     "random": ("品类内随机", "Random in category"),
     "oracle": ("事后最优", "Oracle (hindsight)"),
 }
 #: For a console, where room is short.
-METHOD_LABELS = {
+_METHOD_LABELS = {
     "selection": "selection",
+    "score": "the score",
     "equal": "equal",
     "value": "value",
     "forecast": "forecast",
     "bestsellers": "bestsellers",
     "bestsellers_units": "by units",
-    "bestsellers_base": "of 84 days",
-    "bestsellers_both": "28+84 days",
-    "bestsellers_long": "all time",
+    "bestsellers_base": "of {base} days",
+    "bestsellers_both": "{recent}+{base} days",
+    "bestsellers_long": "of {long} days",
+    "bestsellers_84": "84 days, units",
+    "average": "whole history",
+    "buyers": "buyers",
     "last_year": "last year",
     "momentum": "growth",
     "random": "random",
@@ -91,6 +112,11 @@ METHOD_LABELS = {
 METRIC_WORDS = {
     "precision": ("命中率", "Precision"),
     "capture": ("价值捕获率", "Value captured"),
+    "announced": ("提前上榜", "Announced"),
+    "lead_days": ("提前天数", "Lead days"),
+    "turnover": ("换榜率", "Turnover"),
+    "false_kills": ("误淘汰率", "False kills"),
+    "killed_value": ("误失销售额", "Value lost"),
 }
 
 _SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "HKD": "HK$", "TWD": "NT$"}
@@ -99,6 +125,17 @@ _SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥", "
 def word(table: dict[str, tuple[str, str]], key: str, language: Language) -> str:
     """Returns the word for a key; a key that has none stands for itself."""
     return table.get(key, (key, key))[0 if language == "zh" else 1]
+
+
+def method_words(method: str, days: Days) -> tuple[str, str]:
+    """Returns what a method of the back-test is called in Chinese and English."""
+    zh, en = _METHOD_WORDS[method]
+    return zh.format(**days._asdict()), en.format(**days._asdict())
+
+
+def method_label(method: str, days: Days) -> str:
+    """Returns what a method of the back-test is called where room is short."""
+    return _METHOD_LABELS[method].format(**days._asdict())
 
 
 def money(value: float, currency: str) -> str:

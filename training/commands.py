@@ -69,7 +69,8 @@ def nightly(door: Door, as_of: datetime | None, force: str) -> None:
     run = open_run(door.home, config, as_of=as_of.date() if as_of else None, console=door.console)
     records = execute(run, nightly_stages(config, force=force))
     show_evaluation(door, run, config)
-    print_backtest(door.out, pl.read_parquet(run.resolve("backtest.parquet"), glob=False))
+    backtest = pl.read_parquet(run.resolve("backtest.parquet"), glob=False)
+    print_backtest(door.out, backtest, config.selection.features.days())
     print_run(door.out, run, records)
 
 

@@ -28,6 +28,7 @@ def score_nights(
     as_of: date,
     category_depth: int,
     keep_share: float,
+    keep_days: int,
     launch_days: int,
     zone: str = "UTC",
 ) -> pl.DataFrame:
@@ -40,7 +41,8 @@ def score_nights(
         reviews: what people decided, in the order in which they did.
         as_of: the first day that is not known.
         category_depth: levels of the path inside which items are compared.
-        keep_share: an item that sold this share of its category's mean item was worth keeping.
+        keep_share: an item that sold this share of its category's mean item was worth keeping,
+        keep_days: in so many days from the night on; until they are over, nobody knows of false kills.
         launch_days: launches are held against items launched within so many days before their night.
         zone: the time zone of business days, in which a review has its day.
     """
@@ -56,11 +58,15 @@ def score_nights(
         end = min(night + timedelta(days=horizon), as_of)
         since = _sold(sales, night, end, "realised")
         before = _sold(sales, night - timedelta(days=horizon), night, "before")
+        kept_until = night + timedelta(days=keep_days)
+        later = _sold(sales, night, kept_until, "later")
         truth = known
-        for sold in (since, before):
+        for sold in (since, before, later):
             truth = truth.join(sold, on="item_row", how="left", maintain_order="left")
-        truth = truth.with_columns(pl.col("realised", "before").fill_null(0.0)).with_columns(
-            worth=pl.col("realised") >= keep_share * _mean_of_selling("realised")
+        truth = truth.with_columns(pl.col("realised", "before", "later").fill_null(0.0)).with_columns(
+            worth=(pl.col("later") >= keep_share * _mean_of_selling("later"))
+            if kept_until <= as_of
+            else pl.lit(None, pl.Boolean)
         )
         told = decisions(reviews, book, night, end, zone=zone)
         joined = book.join(truth, on="item_id", how="left", maintain_order="left").join(
@@ -68,7 +74,7 @@ def score_nights(
         )
         joined = joined.with_columns(
             pl.col("realised").fill_null(0.0),
-            pl.col("worth").fill_null(value=False),
+            pl.col("worth").fill_null(value=False) if kept_until <= as_of else pl.col("worth"),
             pl.col("decision").fill_null(NOBODY),
         )
         share = (end - night).days / horizon
@@ -133,12 +139,16 @@ def _came_out(
             "best_value": _total(best, "realised"),
         }
     else:
-        row["false_kills"] = int(part.get_column("worth").sum()) / n
+        worth = part.get_column("worth")
+        row["false_kills"] = None if worth.null_count() else int(worth.sum()) / n
     return row
 
 
 def summary_of(ledger: pl.DataFrame) -> Iterator[dict[str, object]]:
-    """Yields one row an action x decision over the nights whose horizon is over: sums, and ratios of sums."""
+    """Yields one row an action x decision over the nights whose horizon is over: sums, and ratios of sums.
+
+    false_kills is over the nights of which they are known by now (`judged` of them), None where none is.
+    """
     finished = ledger.filter(pl.col("finished"))
     for (action, decision), part in finished.sort("action", "decision", "night").group_by(
         "action", "decision", maintain_order=True
@@ -158,7 +168,9 @@ def summary_of(ledger: pl.DataFrame) -> Iterator[dict[str, object]]:
             row["lift"] = realised / sellers - 1 if sellers > 0 else None
             row["hit_rate"] = _weighted(part, "hit_rate")
         else:
-            row["false_kills"] = _weighted(part, "false_kills")
+            judged = part.filter(pl.col("false_kills").is_not_null())
+            row["judged"] = judged.height
+            row["false_kills"] = _weighted(judged, "false_kills") if judged.height else None
         yield row
 
 

@@ -32,6 +32,7 @@ def ledger_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             as_of=ctx.run.as_of,
             category_depth=config.features.category_depth,
             keep_share=config.outcomes.keep_share,
+            keep_days=config.outcomes.keep_days,
             launch_days=config.lifecycle.launch_days,
             zone=data.business_timezone,
         )
@@ -43,13 +44,14 @@ def ledger_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="ledger",
-        version=2,
+        version=3,
         inputs=("items.parquet", "daily_sales.parquet", PAST_NAME, REVIEWS_NAME),
         outputs=("ledger.parquet", "ledger.json"),
         work=work,
         config={
             "depth": config.features.category_depth,
             "keep_share": config.outcomes.keep_share,
+            "keep_days": config.outcomes.keep_days,
             "launch_days": config.lifecycle.launch_days,
             "zone": data.business_timezone,
         },

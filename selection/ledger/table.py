@@ -44,9 +44,19 @@ def print_ledger(console: Console, ledger: pl.DataFrame, currency: str) -> None:
             "–" if ratio is None else f"{_number(ratio):.2f}",
             "–" if lift is None else signed_percent(_number(lift)),
             "–" if "hit_rate" not in row else percent(_number(row["hit_rate"])),
-            "–" if "false_kills" not in row else percent(_number(row["false_kills"])),
+            "–" if "false_kills" not in row else known_kills(row["false_kills"]),
         )
     console.print(table)
+    if any(row.get("judged") != row["nights"] for row in rows if "false_kills" in row):
+        console.print(
+            "false kills are of the nights of which they are known by now: an item has "
+            "[selection.outcomes] keep_days to sell something worth keeping"
+        )
+
+
+def known_kills(share: object) -> str:
+    """Returns a share of false kills for people; pending where no night is old enough."""
+    return "pending" if share is None else percent(_number(share))
 
 
 def _number(value: object) -> float:

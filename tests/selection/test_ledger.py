@@ -49,7 +49,7 @@ def review(item, decision, action, days=1, number=0):
     return Review(f"r{number}{item}{days}", item, decision, "", "lin", at, None, "s", action)
 
 
-def scored(tables, picks, reviews=(), as_of=END):
+def scored(tables, picks, reviews=(), as_of=END, keep_days=28):
     return score_nights(
         picks,
         tables.items,
@@ -58,6 +58,7 @@ def scored(tables, picks, reviews=(), as_of=END):
         as_of=as_of,
         category_depth=2,
         keep_share=0.25,
+        keep_days=keep_days,
         launch_days=56,
     )
 
@@ -97,6 +98,27 @@ def test_dropping_what_was_worth_keeping_is_a_false_kill(shop):
     row = scored(shop, book(c="drop", d="drop")).row(0, named=True)
     assert row["false_kills"] == 0.5
     assert row["hit_rate"] is None
+
+
+def test_false_kills_wait_until_the_days_to_sell_are_over(make_tables):
+    """d sells nothing in 28 days and much in 84: it was worth keeping."""
+    after = [("a", 5, 60.0), ("b", 5, 30.0), ("d", 70, 80.0)]
+    purchases = [(item, NIGHT + timedelta(days=day), 0, 1.0, money) for item, day, money in after]
+    tables = make_tables(purchases, as_of=NIGHT + timedelta(days=84), items={"c": {}})
+    picks = book(c="drop", d="drop", a="push")
+
+    def kills(days):
+        frame = scored(tables, picks, as_of=NIGHT + timedelta(days=days), keep_days=84)
+        found = {row["action"]: row for row in summary_of(frame)}
+        return found["drop"], printed(frame)
+
+    waiting, text = kills(83)
+    assert (waiting["false_kills"], waiting["judged"], waiting["nights"]) == (None, 0, 1)
+    assert re.search(r"Drop .*pending", text)
+    assert "keep_days" in text
+    known, text = kills(84)
+    assert (known["false_kills"], known["judged"]) == (0.5, 1)
+    assert "pending" not in text
 
 
 def test_a_night_whose_horizon_runs_is_scored_so_far(shop):
