@@ -59,16 +59,16 @@ class ItemCounts:
     revenue: Floats
 
     @classmethod
-    def of(cls, days: pl.DataFrame, rhythm: Rhythm, n_items: int) -> ItemCounts:
+    def of(cls, days: pl.DataFrame, rhythm: Rhythm, earlier: pl.DataFrame, n_items: int) -> ItemCounts:
         """Returns the counts of some shoppers.
 
         Args:
             days: one row a pair and day, as `rhythm_of` takes it.
             rhythm: of all their pairs.
+            earlier: `earlier_pairs` of the days.
             n_items: how many items there are.
         """
-        age, rows = days["age"].to_numpy(), days["item_row"].to_numpy()
-        earlier = days.filter(pl.Series((age > RECENT_DAYS) & (age <= 2 * RECENT_DAYS))).select(PAIR)
+        rows = days["item_row"].to_numpy()
 
         def counted(kept: NDArray[np.bool_]) -> Counts:
             return np.bincount(rhythm.items[kept], minlength=n_items)
@@ -81,7 +81,7 @@ class ItemCounts:
         return cls(
             buyers_7=counted(rhythm.since <= WEEK_DAYS),
             recent=counted(rhythm.since <= RECENT_DAYS),
-            earlier=np.bincount(earlier.unique()["item_row"].to_numpy(), minlength=n_items),
+            earlier=np.bincount(earlier["item_row"].to_numpy(), minlength=n_items),
             new=counted(rhythm.known <= RECENT_DAYS),
             buyers=np.bincount(rhythm.items, minlength=n_items),
             repeated=counted(rhythm.days > 1),
@@ -126,6 +126,12 @@ class ItemCounts:
             gaps,
         )
         return np.column_stack(columns).astype(np.float32)
+
+
+def earlier_pairs(days: pl.DataFrame) -> pl.DataFrame:
+    """Returns each pair bought in the window before the last `RECENT_DAYS`, once, in any order."""
+    inside = (pl.col("age") > RECENT_DAYS) & (pl.col("age") <= 2 * RECENT_DAYS)
+    return days.filter(inside).select(PAIR).unique()
 
 
 def user_features_of(days: pl.DataFrame, rhythm: Rhythm, n_users: int) -> Floats32:

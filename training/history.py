@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 
 from recdata.sums import group_sums
 from training.affinity import AFFINITY_FEATURES, Affinity, affinity, share_of_new
-from training.counts import ITEM_FEATURES, USER_FEATURES, ItemCounts, user_features_of
+from training.counts import (
+    ITEM_FEATURES,
+    RECENT_DAYS,
+    USER_FEATURES,
+    ItemCounts,
+    earlier_pairs,
+    user_features_of,
+)
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
 from training.rhythm import PAIR_FEATURES, median_by, rhythm_of
+from training.trending import TRENDING_FEATURES, Trending, segments_of, trending_of
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -42,6 +50,7 @@ class History:
         new_buyers: `(n_items,)` int64, those of them who had never bought the item before.
         affinities: what a shopper is to a category, one for each level of the tree.
         neighbours: items that the same shoppers buy.
+        trending: what is trending among shoppers of the same segment; None where it is not looked at.
     """
 
     users: Rows
@@ -54,6 +63,7 @@ class History:
     new_buyers: NDArray[np.int64]
     affinities: tuple[Affinity, ...]
     neighbours: Neighbours
+    trending: Trending | None = None
 
     @property
     def n_users(self) -> int:
@@ -87,13 +97,18 @@ class History:
     def features_between(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
         """Returns `between_names()` of any pairs, `(n_pairs, n)`: of item, shopper, and both."""
         prices = self.item_features[:, ITEM_FEATURES.index("price")]
-        columns = [column for level in self.affinities for column in level.between(users, items, prices)]
+        columns: list[Floats32] = [
+            column for level in self.affinities for column in level.between(users, items, prices)
+        ]
+        if self.trending is not None:
+            columns.append(self.trending.between(users, items))
         return np.column_stack([self.item_features[items], self.user_features[users], *columns])
 
     def between_names(self) -> tuple[str, ...]:
         """Returns the names of the columns of `features_between`."""
         names = (f"{level}_{name}" for level in LEVELS[: len(self.affinities)] for name in AFFINITY_FEATURES)
-        return (*ITEM_FEATURES, *USER_FEATURES, *names)
+        trending = () if self.trending is None else TRENDING_FEATURES
+        return (*ITEM_FEATURES, *USER_FEATURES, *names, *trending)
 
     def neighbour_scores(self, start: int, stop: int) -> Floats32:
         """Returns what the users from `start` to before `stop` are near to, `(stop - start, p)` float32."""
@@ -114,6 +129,7 @@ class History:
             pair_features=self.pair_features[chosen],
             user_features=self.user_features[users],
             affinities=tuple(level.of_users(users) for level in self.affinities),
+            trending=None if self.trending is None else self.trending.of_users(users),
         )
 
 
@@ -129,7 +145,13 @@ def category_codes(items: pl.DataFrame) -> Rows:
 
 
 def pair_history(
-    purchases: pl.LazyFrame, n_users: int, categories: Rows, *, as_of: date, scale: float = 1.0
+    purchases: pl.LazyFrame,
+    n_users: int,
+    categories: Rows,
+    *,
+    as_of: date,
+    scale: float = 1.0,
+    trending: int = 0,
 ) -> History:
     """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
 
@@ -142,6 +164,7 @@ def pair_history(
             level.
         as_of: first day that is not looked at.
         scale: how many shoppers each of these stands for, where they are a sample.
+        trending: candidates that each shopper gets of what is trending in his segment; 0 does not look.
 
     Raises:
         RunError: a row is not one of the known users or items.
@@ -171,6 +194,7 @@ def pair_history(
     pair_features[:, PAIR_FEATURES.index("lateness_for_item")] = (
         pair_features[:, PAIR_FEATURES.index("days_since")] / item_gaps.astype(np.float32)[items]
     )
+    lately = pair_features[:, PAIR_FEATURES.index("days_since")] <= RECENT_DAYS
     return History(
         users=users,
         items=items,
@@ -190,6 +214,7 @@ def pair_history(
             for at, level in enumerate(codes)
         ),
         neighbours=fit_neighbours(users, items, n_users, counts.recent),
+        trending=_trending(parts, (users[lately], items[lately]), n_users, n_items, trending),
     )
 
 
@@ -202,6 +227,7 @@ class _Part:
     user_features: Floats32
     affinities: tuple[tuple[NDArray[np.int64], Floats32], ...]
     counts: ItemCounts
+    earlier: pl.DataFrame
 
 
 def _part(days: pl.DataFrame, codes: list[Rows], *, start: int, n_users: int, features: Floats32) -> _Part:
@@ -210,13 +236,27 @@ def _part(days: pl.DataFrame, codes: list[Rows], *, start: int, n_users: int, fe
     rhythm.fill(features[: rhythm.users.size])
     n_items = codes[0].size
     affinities = (affinity(rhythm, level) for level in codes)
+    earlier = earlier_pairs(days)
     return _Part(
         users=rhythm.users + np.int32(start),
         items=rhythm.items,
         user_features=user_features_of(days, rhythm, n_users),
         affinities=tuple((keys + start * n_items, kept) for keys, kept in affinities),
-        counts=ItemCounts.of(days, rhythm, n_items),
+        counts=ItemCounts.of(days, rhythm, earlier, n_items),
+        earlier=earlier.with_columns(pl.col("user_row") + start),
     )
+
+
+def _trending(
+    parts: list[_Part], recent: tuple[Rows, Rows], n_users: int, n_items: int, per_user: int
+) -> Trending | None:
+    """Returns what is trending by the finest category's parent; None where nobody asks for candidates."""
+    if not per_user:
+        return None
+    segments = segments_of([part.affinities[-1] for part in parts], n_users, n_items)
+    before = pl.concat([part.earlier for part in parts])
+    earlier = before["user_row"].to_numpy(), before["item_row"].to_numpy()
+    return trending_of(segments, recent, earlier, n_items, per_user=per_user)
 
 
 def _edges(n_users: int, n_lines: int) -> list[int]:

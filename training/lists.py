@@ -58,6 +58,9 @@ class RankingConfig(RoomConfig, frozen=True):
     # Days after its launch in which an item that too few have bought for a vector of its own has places among
     # the candidates by what its traits speak for.
     new_item_days: NonNegativeInt = 56
+    # Candidates that each shopper gets of what is trending in his segment: among shoppers whose favourite
+    # category is the same.  0 leaves out the source and its features.
+    trending_per_user: NonNegativeInt = 0
     # Seed of the samples.
     seed: NonNegativeInt = 7
     # Threads; 0 means every core.  The lists do not depend on it.

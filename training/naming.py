@@ -91,6 +91,54 @@ def name_best(
                 named[user] += 1
 
 
+def name_first(
+    lists: Numbers,
+    whose: Numbers,
+    count: int,
+    starts: Numbers,
+    bought: Numbers,
+    marks: Numbers,
+    rows: Numbers,
+    sources: Numbers,
+    named: Numbers,
+    source: int,
+) -> None:
+    """Adds to each shopper's candidates the first of a list that he did not buy, but for those named already.
+
+    Args:
+        lists: `(m, p)` item rows, best first; -1 is never named.
+        whose: `(n,)` which of the lists is the shopper's.
+        count: so many are the first.
+        starts: as in `name_best`, like all that follow.
+        bought: item rows.
+        marks: work space.
+        rows: what was named.
+        sources: beside it.
+        named: how many were.
+        source: what the new ones are marked with.
+    """
+    for user in range(rows.shape[0]):
+        known, taken = 2 * user + 1, 2 * user + 2
+        for at in range(named[user]):
+            marks[rows[user, at]] = taken
+        for at in range(starts[user], starts[user + 1]):
+            marks[bought[at]] = known
+        line = lists[whose[user]]
+        left = count
+        for at in range(line.size):
+            if left == 0:
+                break
+            item = line[at]
+            if item < 0 or marks[item] == known:
+                continue
+            left -= 1
+            if marks[item] != taken:
+                marks[item] = taken
+                rows[user, named[user]] = item
+                sources[user, named[user]] = source
+                named[user] += 1
+
+
 def dot_products(
     users: Numbers, items: Numbers, user_vectors: Numbers, item_vectors: Numbers, out: Numbers
 ) -> None:

@@ -53,7 +53,14 @@ def learn_blend(
         end = as_of - timedelta(days=period * config.validation_days)
         start = end - timedelta(days=config.validation_days)
         later = purchases.filter((pl.col("day") >= start) & (pl.col("day") < end))
-        history = pair_history(purchases, n_users, categories, as_of=start, scale=scale)
+        history = pair_history(
+            purchases,
+            n_users,
+            categories,
+            as_of=start,
+            scale=scale,
+            trending=config.trending_per_user,
+        )
         if not history.users.size or not later.select(pl.len()).collect().item():
             continue
         matrix = build_interactions(
@@ -131,7 +138,9 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
                 config=ranking,
             )
             advance(1)
-        history = pair_history(purchases, n_users, categories, as_of=ctx.run.as_of)
+        history = pair_history(
+            purchases, n_users, categories, as_of=ctx.run.as_of, trending=ranking.trending_per_user
+        )
         new = new_items(items, as_of=ctx.run.as_of, days=ranking.new_item_days)
         new &= ~model.item_factors.any(axis=1)
         if new.any():

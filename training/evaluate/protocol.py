@@ -90,7 +90,9 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
     n_items = len(categories)
     bought = bought_pairs(purchases, split)
     users = judged_users(bought, config)
-    history = pair_history(purchases, n_users, categories, as_of=split.start)
+    history = pair_history(
+        purchases, n_users, categories, as_of=split.start, trending=recipe.ranking.trending_per_user
+    )
     catalogue = np.unique(history.items).astype(np.int64)
     if not users.size or not catalogue.size:
         side = f"before {split.start}" if users.size else f"from {split.start} to before {split.end}"
