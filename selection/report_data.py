@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -37,6 +38,7 @@ class ReportInputs:
     weights: WeightsConfig
     assortment: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ASSORTMENT))
     ledger: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=LEDGER))
+    remarks: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,7 @@ def weekly_forecast(inputs: ReportInputs, rows: pl.DataFrame) -> dict[str, list[
 def caveats(inputs: ReportInputs) -> list[tuple[str, str]]:
     """Returns what a reader should know of the data before trusting the page, Chinese and English."""
     first_day = inputs.daily_sales.select(pl.col("day").min()).collect().item()
-    notes = []
+    notes = list(inputs.remarks)
     if first_day is None:
         notes.append(
             ("没有任何销售记录，得分没有依据。", "There are no sales at all: scores rest on nothing.")

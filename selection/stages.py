@@ -10,6 +10,7 @@ import polars as pl
 from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.config import DataConfig
 from recdata.runs import Stage, StageContext
+from selection.assortment.plan import read_plan
 from selection.assortment.stage import assortment_stage
 from selection.backtest import backtest_origins, run_backtest
 from selection.config import SelectionConfig
@@ -121,6 +122,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             forecast_totals=scan_artefact(ctx.source("forecast_totals.parquet"), "forecast_totals"),
             weights=decode(ctx.source("weights.json").read_bytes()),
             assortment=read_artefact(ctx.source("assortment.parquet"), "assortment"),
+            remarks=read_plan(ctx.source("assortment.json")).remarks,
             ledger=read_artefact(ctx.source("ledger.parquet"), "ledger"),
         )
         page = render_report(inputs, config).encode("utf-8")
@@ -130,7 +132,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="report",
-        version=3,
+        version=4,
         inputs=(
             "selection.parquet",
             "backtest.parquet",
@@ -140,6 +142,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
             "forecast_totals.parquet",
             "weights.json",
             "assortment.parquet",
+            "assortment.json",
             "ledger.parquet",
         ),
         outputs=("report.html", "selection.csv"),

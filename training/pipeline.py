@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -130,5 +130,5 @@ def execute(run: RunFolder, stages: Sequence[Stage]) -> list[StageRecord]:
         if not published(run):
             run.forget("publish")
             records = run.execute(stages)
-        enter_picks(run)
+        enter_picks(run, today=datetime.now(UTC).date())
     return records

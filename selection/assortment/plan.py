@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -88,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
         limits: limits that bind first, by shadow price.
         remedies: where it is impossible, the limits that contradict each other.
         categories: changes by category, most money gained first.
+        remarks: what was asked for and could not be reckoned with, in Chinese and in English.
     """
 
     status: Status
@@ -106,6 +108,12 @@ class Plan(msgspec.Struct, frozen=True):
     limits: list[LimitUse]
     remedies: list[Remedy]
     categories: list[CategoryChange]
+    remarks: list[tuple[str, str]] = []
+
+
+def read_plan(path: Path) -> Plan:
+    """Returns the content of an assortment.json."""
+    return msgspec.json.decode(path.read_bytes(), type=Plan)
 
 
 def plan_assortment(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from recdata.artefacts import read_artefact
 from recdata.runs import RunFolder
-from selection.assortment.plan import LimitUse, Plan, Remedy
+from selection.assortment.plan import LimitUse, Plan, Remedy, read_plan
 from selection.words import BAND_WORDS, count, money, percent, signed_percent
 
 SHARES = ("band_least", "band_most", "new_least")
@@ -36,7 +35,7 @@ STATUS_WORDS = {
 
 def show_assortment(console: Console, run: RunFolder, *, currency: str, limit: int) -> None:
     """Prints a run's assortment with so many rows of each table."""
-    plan = msgspec.json.decode(run.resolve("assortment.json").read_bytes(), type=Plan)
+    plan = read_plan(run.resolve("assortment.json"))
     rows = read_artefact(run.resolve("assortment.parquet"), "assortment")
     sold = read_artefact(run.resolve("selection.parquet"), "selection").select(
         "item_row", sells_now=pl.col("recent_sales") > 0
@@ -60,6 +59,8 @@ def print_plan(
         currency: of the money.
         limit: rows of each table.
     """
+    for zh, en in plan.remarks:
+        console.print(f"{zh}\n{en}", style="yellow", markup=False)
     console.print(_sums(plan, currency))
     if plan.status == "impossible":
         console.print(_remedies(plan.remedies, currency))

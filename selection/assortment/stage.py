@@ -9,6 +9,7 @@ import numpy as np
 
 from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.runs import Stage, StageContext
+from selection.assortment.asked import on_sale
 from selection.assortment.candidates import candidates
 from selection.assortment.plan import plan_assortment
 from selection.config import SelectionConfig
@@ -27,17 +28,23 @@ def assortment_stage(config: SelectionConfig) -> Stage:
     """Returns the stage that writes assortment.parquet and assortment.json."""
 
     def work(ctx: StageContext) -> Mapping[str, object]:
+        selection = read_artefact(ctx.source("selection.parquet"), "selection")
+        items = read_artefact(ctx.source("items.parquet"), "items")
+        asked, remarks = on_sale(config.assortment, selection, items)
+        for _, remark in remarks:
+            ctx.console.print(remark, style="yellow", markup=False)
         frame = candidates(
-            read_artefact(ctx.source("selection.parquet"), "selection"),
-            read_artefact(ctx.source("items.parquet"), "items"),
+            selection,
+            items,
             scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
             ctx.run.as_of,
-            config=config.assortment,
+            config=asked,
             features=config.features,
         )
         similar = np.load(ctx.source("similar_rows.npy")), np.load(ctx.source("similar_scores.npy"))
         together = np.load(ctx.source("together_rows.npy"))
-        rows, plan = plan_assortment(frame, similar, together, config.assortment)
+        rows, plan = plan_assortment(frame, similar, together, asked)
+        plan = msgspec.structs.replace(plan, remarks=remarks)
         write_artefact(rows, ctx.target("assortment.parquet"), "assortment")
         ctx.target("assortment.json").write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
         told = (
@@ -51,11 +58,11 @@ def assortment_stage(config: SelectionConfig) -> Stage:
             "gap",
             "out_of_time",
         )
-        return {name: getattr(plan, name) for name in told}
+        return {name: getattr(plan, name) for name in told} | {"remarks": [en for _, en in remarks]}
 
     return Stage(
         name="assortment",
-        version=2,
+        version=3,
         inputs=FILES,
         outputs=("assortment.parquet", "assortment.json"),
         work=work,

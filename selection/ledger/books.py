@@ -18,6 +18,8 @@ FOLDER = "ledger"
 PAST_NAME = "past_picks.parquet"
 #: Nights of so many days back are scored; their books are kept for ever.
 SCORED_DAYS = 400
+#: A run's day is the one after its last event, and somewhere it is tomorrow already.
+CLOCK_DAYS = 2
 #: Items to keep are the rest of the catalogue: nobody has to do anything about them.
 SILENT = "keep"
 
@@ -58,17 +60,45 @@ def picks_of(selection: pl.DataFrame, as_of: date, days: int) -> pl.DataFrame:
     )
 
 
-def enter_picks(run: RunFolder) -> bool:
+def enter_picks(run: RunFolder, *, today: date) -> bool:
     """Writes the picks of a published run into the ledger, and returns whether it did.
 
     A night that a later one has followed is closed: publishing an old day again does not rewrite what was
     advised then. The same day published again replaces its picks, for those are what serves now.
 
+    No night lies in the future. One that does comes from events with a wrong date, and would close the
+    ledger to all nights until then: it is not entered, and where it stands already it closes nothing. Either
+    is said on the run's console, with what to do; the picks stay in the run folder.
+
+    Args:
+        run: what was published.
+        today: the day by the clock.
+
     Raises:
         RunError: the run's selection is missing.
         OSError: the ledger cannot be written.
     """
-    if any(night > run.as_of for night in nights(run.home)):
+    latest = today + timedelta(days=CLOCK_DAYS)
+    if run.as_of > latest:
+        _warn(
+            run,
+            f"the run's day {run.as_of} lies in the future, so its picks are not entered into the ledger: "
+            "look for events with a wrong date, mend and import them, and run the night again",
+        )
+        return False
+    later = [night for night in nights(run.home) if night > run.as_of]
+    future = [night for night in later if night > latest]
+    if future:
+        books = ", ".join(str(book_path(run.home, night)) for night in future)
+        _warn(run, f"{books}: dated in the future, so left aside; move it away")
+    if len(later) > len(future):
+        book = book_path(run.home, max(night for night in later if night <= latest))
+        _warn(
+            run,
+            f"the picks of {run.as_of} are not entered: the ledger has a later night, {book}, and what was "
+            "advised before it is closed. Where that night is a mistake, move its file away and publish this "
+            "run again: its picks are still in its folder",
+        )
         return False
     selection = read_artefact(run.resolve("selection.parquet"), "selection")
     totals = scan_artefact(run.resolve("forecast_totals.parquet"), "forecast_totals")
@@ -82,6 +112,10 @@ def enter_picks(run: RunFolder) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, content)
     return True
+
+
+def _warn(run: RunFolder, told: str) -> None:
+    run.console.print(f"ledger: {told}", style="yellow", markup=False, soft_wrap=True)
 
 
 def keep_past_picks(run: RunFolder) -> None:

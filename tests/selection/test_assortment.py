@@ -2,11 +2,14 @@
 
 import itertools
 import json
+from dataclasses import replace
+from io import StringIO
 
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from recdata.artefacts import ASSORTMENT, SELECTION, read_artefact, write_artefact
 from recdata.errors import RunError
@@ -17,6 +20,7 @@ from selection.assortment.greedy import greedy
 from selection.assortment.limits import limits_of
 from selection.assortment.plan import plan_assortment
 from selection.assortment.problem import Problem, parts
+from selection.assortment.show import show_assortment
 from selection.assortment.solve import solve
 from selection.assortment.stage import assortment_stage
 from selection.config import FeaturesConfig, SelectionConfig
@@ -326,6 +330,27 @@ def test_names_that_nothing_has_are_errors(busy_shop, tmp_path, config, told):
     run, settings = selected(busy_shop, tmp_path, **config)
     with pytest.raises(RunError, match=told):
         run.execute([assortment_stage(settings)])
+
+
+def test_what_is_no_longer_on_sale_is_left_out_with_a_word_and_does_not_stop_the_night(busy_shop, tmp_path):
+    asked = {"always": ("X01", "Y05"), "never": ("Y06", "X02"), "slots": {"Y": 3, "X": 7}, "least": {"Y": 1}}
+    run, settings = selected(busy_shop, tmp_path, **asked)
+    run = replace(run, console=Console(file=StringIO(), width=400))
+    gone = selection_of(busy_shop).filter(~pl.col("item_id").str.starts_with("Y"))
+    write_artefact(gone, run.path / "selection.parquet", "selection")
+    (record,) = run.execute([assortment_stage(settings)])
+    told = run.console.file.getvalue()
+    for key, name in (("always", "'Y05'"), ("never", "'Y06'"), ("slots", "'Y'"), ("least", "'Y'")):
+        assert f"selection.assortment.{key}: {name} not on sale now" in told
+    assert len(record.summary["remarks"]) == 4
+    rows = read_artefact(run.resolve("assortment.parquet"), "assortment")
+    chosen = set(rows.filter("chosen").join(busy_shop.items, on="item_row").get_column("item_id"))
+    assert len(chosen) == 7  # the other limits hold
+    assert "X01" in chosen
+    assert "X02" not in chosen
+    out = StringIO()
+    show_assortment(Console(file=out, width=200), run, currency="CNY", limit=3)
+    assert "'Y05' 目前不在售" in out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The ledger keeps what a night advised as it was advised, and scores it by what was sold since."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 
@@ -231,28 +232,32 @@ def run_of(home, as_of, actions, run="x"):
     return folder
 
 
+def enter(folder, today=END + timedelta(days=1)):
+    return enter_picks(folder, today=today)
+
+
 def test_a_published_night_is_entered_without_what_is_merely_kept(tmp_path):
-    assert enter_picks(run_of(tmp_path, NIGHT, {"a": "push", "b": "keep", "c": "drop"}))
+    assert enter(run_of(tmp_path, NIGHT, {"a": "push", "b": "keep", "c": "drop"}))
     kept = read_artefact(book_path(tmp_path, NIGHT), "picks")
     assert kept.select("item_id", "action", "expected_value").rows() == [
         ("a", "push", 9.0),
         ("c", "drop", 9.0),
     ]
-    assert not enter_picks(run_of(tmp_path, NIGHT, {"a": "push", "b": "keep", "c": "drop"}))
+    assert not enter(run_of(tmp_path, NIGHT, {"a": "push", "b": "keep", "c": "drop"}))
 
 
 def test_a_night_is_closed_by_the_next_one(tmp_path):
-    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
-    assert enter_picks(run_of(tmp_path, NIGHT, {"b": "push"}, run="again"))
-    enter_picks(run_of(tmp_path, END, {"a": "push"}))
-    assert not enter_picks(run_of(tmp_path, NIGHT, {"c": "push"}, run="late"))
+    enter(run_of(tmp_path, NIGHT, {"a": "push"}))
+    assert enter(run_of(tmp_path, NIGHT, {"b": "push"}, run="again"))
+    enter(run_of(tmp_path, END, {"a": "push"}))
+    assert not enter(run_of(tmp_path, NIGHT, {"c": "push"}, run="late"))
     assert read_artefact(book_path(tmp_path, NIGHT), "picks").get_column("item_id").to_list() == ["b"]
     assert nights(tmp_path) == [NIGHT, END]
 
 
 def test_a_run_sees_the_nights_before_it_and_no_others(tmp_path):
     for as_of in (NIGHT - timedelta(days=500), NIGHT, END):
-        enter_picks(run_of(tmp_path, as_of, {"a": "push"}))
+        enter(run_of(tmp_path, as_of, {"a": "push"}))
     (tmp_path / "ledger" / "notes.parquet").write_bytes(b"mine")
     run = run_of(tmp_path, END, {"a": "push"})
     keep_past_picks(run)
@@ -266,14 +271,14 @@ def test_a_run_sees_the_nights_before_it_and_no_others(tmp_path):
 
 
 def test_a_damaged_book_is_named_with_the_remedy(tmp_path):
-    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
+    enter(run_of(tmp_path, NIGHT, {"a": "push"}))
     book_path(tmp_path, NIGHT).write_bytes(b"no table")
     with pytest.raises(RunError, match=r"20240601\.parquet: a damaged book.*move the file away"):
         keep_past_picks(run_of(tmp_path, END, {"a": "push"}))
 
 
 def test_a_book_of_another_schema_is_named_and_never_to_be_deleted(tmp_path):
-    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
+    enter(run_of(tmp_path, NIGHT, {"a": "push"}))
     path = book_path(tmp_path, NIGHT)
     read_artefact(path, "picks").drop("score").write_parquet(path)
     with pytest.raises(
@@ -284,8 +289,41 @@ def test_a_book_of_another_schema_is_named_and_never_to_be_deleted(tmp_path):
 
 
 def test_a_broken_copy_of_the_past_picks_is_made_anew(tmp_path):
-    enter_picks(run_of(tmp_path, NIGHT, {"a": "push"}))
+    enter(run_of(tmp_path, NIGHT, {"a": "push"}))
     run = run_of(tmp_path, END, {"a": "push"})
     run.resolve(PAST_NAME).write_bytes(b"no table")
     keep_past_picks(run)
     assert read_artefact(run.resolve(PAST_NAME), "picks").height == 1
+
+
+def test_a_night_dated_in_the_future_closes_nothing(tmp_path):
+    enter(run_of(tmp_path, date(2099, 1, 1), {"a": "push"}), today=date(2099, 1, 1))
+    run = replace(run_of(tmp_path, NIGHT, {"b": "push"}), console=Console(file=StringIO(), width=400))
+    assert enter(run, today=NIGHT)
+    told = run.console.file.getvalue()
+    assert "20990101.parquet: dated in the future, so left aside; move it away" in told
+    assert read_artefact(book_path(tmp_path, NIGHT), "picks").get_column("item_id").to_list() == ["b"]
+    assert book_path(tmp_path, date(2099, 1, 1)).is_file()  # nothing is lost
+
+
+def test_a_run_of_a_day_to_come_is_not_entered(tmp_path):
+    run = replace(
+        run_of(tmp_path, date(2099, 1, 1), {"a": "push"}), console=Console(file=StringIO(), width=400)
+    )
+    assert not enter(run, today=NIGHT)
+    assert "2099-01-01 lies in the future" in run.console.file.getvalue()
+    assert nights(tmp_path) == []
+    assert enter(
+        run_of(tmp_path, NIGHT + timedelta(days=2), {"a": "push"}), today=NIGHT
+    )  # tomorrow in the east
+
+
+def test_a_closed_night_says_what_closed_it_and_what_to_do(tmp_path):
+    enter(run_of(tmp_path, END, {"a": "push"}))
+    run = replace(run_of(tmp_path, NIGHT, {"b": "push"}), console=Console(file=StringIO(), width=800))
+    assert not enter(run)
+    told = run.console.file.getvalue()
+    assert "20240629.parquet" in told
+    assert "move its file away and publish this run again" in told
+    book_path(tmp_path, END).unlink()
+    assert enter(run)

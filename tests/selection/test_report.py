@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import date, timedelta
 from html.parser import HTMLParser
 
@@ -107,6 +108,14 @@ def test_the_page_shows_picks_reasons_and_the_back_test(page):
     assert "Forecast for the next 28 days" in page
     assert "上期畅销" in page
     assert "2024-07-19" in page
+
+
+def test_what_the_assortment_left_out_is_said_on_the_page(busy_shop):
+    config = SelectionConfig()
+    remark = ("甲目前不在售", "'a' not on sale now")
+    text = render_report(replace(inputs_of(busy_shop, config), remarks=[remark]), config)
+    assert "甲目前不在售" in text
+    assert "&#39;a&#39; not on sale now" in text
 
 
 def test_a_shop_of_one_unsold_item_has_a_page(make_tables):
