@@ -210,7 +210,7 @@ def _choose_with_all(
     if weights is not None and not pool.by_count:
         pool.scores = pool.scores * weights[pool.rows]
         pool.take(np.argsort(-pool.scores, kind="stable"))
-    last = pool.split(buried)
+    last = pool.split(buried) if buried.size else None
     main = eligible.but(buried)
     if given is None:
         _lengthen(chosen, request, main, category, call)
@@ -222,7 +222,7 @@ def _choose_with_all(
     picks.add(pool.rows, pool.scores, pool.sources.tolist())
     if picks.missing and given is None:
         _fill(chosen, picks, request, main, category, call)
-    if picks.missing and buried.size:
+    if picks.missing and last is not None:
         picks.add(last.rows, last.scores, last.sources.tolist())
         if picks.missing and given is None:
             _fill(chosen, picks, request, eligible.within(buried), category, call)
@@ -276,7 +276,7 @@ def _fill(
     shopper = chosen.shopper
     if shopper.record is not None or chosen.pool is not None:
         taste = None if chosen.pool is None else chosen.pool.taste
-        vector = taste.folded.vector if taste is not None else None
+        vector = taste.vector if taste is not None else None
         if vector is None and shopper.record is not None:
             vector = shopper.record.factors
         if vector is not None:

@@ -181,11 +181,12 @@ def _beside(call: Call, source: CarouselSource.ValueType, seeds: list[int]) -> P
             if row not in seeds and (row not in found or score > found[row][0]):
                 found[row] = (score, seed)
     best = sorted(found, key=lambda row: (-found[row][0], row))
+    rows = np.array(best, np.int32)
     return Pool(
-        np.array(best, np.int32),
+        rows,
         np.array([found[row][0] for row in best], np.float32),
         np.full(len(best), mark, np.uint8),
-        {row: seed for row, (_, seed) in found.items()},
+        (rows, np.array([found[row][1] for row in best], np.int32)),
     )
 
 

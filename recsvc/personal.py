@@ -1,29 +1,21 @@
-"""Owns the order of a shopper's own items: the nightly list, fused with what the last steps lead to.
-
-Several orders of items become one by reciprocal rank fusion (Cormack, Clarke and Büttcher, "Reciprocal Rank
-Fusion outperforms Condorcet and individual rank learning methods", 2009): an item's score is the sum over
-the orders of weight / (60 + rank). It needs no common scale between a chance of purchase, a product of
-vectors and a lift.
-"""
+"""Owns the order of a shopper's own items: the nightly list, fused with what the last steps lead to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recdata.foldin import FoldedIn
+from recdata.machine_code import aligned
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
 from recsvc.filtering import contains
-from recsvc.retrieval import Eligible, similar, together
-from recsvc.shopper import MAX_SEEDS, Shopper, Taste
-from recsvc.v1.common_pb2 import SourceType
+from recsvc.fusing import RANK_OFFSET, fuser, gatherer
+from recsvc.retrieval import Eligible
+from recsvc.shopper import MAX_SEEDS, Shopper
 
-RANK_OFFSET = 60.0
-SIMILAR = SourceType.SOURCE_TYPE_SIMILAR
-TOGETHER = SourceType.SOURCE_TYPE_BOUGHT_TOGETHER
 #: What all lists of one kind (similar, bought together) that the page at hand leads to weigh together, beside
 #: 1 for the nightly list. Chosen on a validation period before the test period (docs/evaluation.md): as heavy
 #: as the nightly list they cost a known shopper a third of NDCG; for a visitor they are all there is.
@@ -36,6 +28,10 @@ NIGHTLY_PAGES = 5
 #: Seconds that folding in takes at most on a busy machine; a caller with less left gets the nightly list.
 FOLD_IN_SECONDS = 2e-3
 
+_NO_ROWS = np.empty(0, np.int32)
+_NO_MARKS = np.empty(0, np.uint8)
+_NO_VECTOR = np.empty(0, np.float32)
+
 
 @dataclass(slots=True)
 class Pool:
@@ -45,7 +41,7 @@ class Pool:
         rows: `(n,)` int32, each once.
         scores: `(n,)` float32, descending.
         sources: `(n,)` uint8 `SourceType` numbers.
-        because: the row that led to an item, by row, where one did.
+        because: rows, and the rows that led to them, −1 where none did.
         taste: the vector that took part, where one did.
         by_count: the order is a count, which no boost and no wish of the shop changes.
     """
@@ -53,8 +49,8 @@ class Pool:
     rows: Int32s
     scores: Float32s
     sources: np.ndarray
-    because: dict[int, int] = field(default_factory=dict)
-    taste: Taste | None = None
+    because: tuple[Int32s, Int32s] = (_NO_ROWS, _NO_ROWS)
+    taste: FoldedIn | None = None
     by_count: bool = False
 
     def add(self, rows: Int32s, sources: Sequence[int]) -> None:
@@ -102,77 +98,30 @@ def moved_pool(call: Call, shopper: Shopper, eligible: Eligible, *, limit: int) 
         eligible: who may be in the list.
         limit: the page's length; so many times as much of the nightly list takes part.
     """
-    nightly, snapshot = nightly_pool(shopper, eligible), call.generation.snapshot
-    nightly.take(np.arange(min(nightly.rows.size, NIGHTLY_PAGES * limit)))
-    context, seeds = shopper.context_rows[::-1][:MAX_SEEDS], shopper.seeds()
-    # Weakest claim first: the page at hand says more than an earlier step, and orders more than taste.
-    led = [_Led(similar(snapshot, seed)[0], SIMILAR, seed) for seed in reversed(seeds)]
-    about = [_Led(similar(snapshot, seed)[0], SIMILAR, seed) for seed in reversed(context)]
-    about += [_Led(together(snapshot, seed)[0], TOGETHER, seed) for seed in reversed(context)]
-    rows = np.unique(np.concatenate([nightly.rows, *(each.rows for each in (*led, *about))]))
-    keep = eligible.among(rows)
-    sources, because = np.zeros(rows.size, np.uint8), np.full(rows.size, -1, np.int32)
-    at_hand = np.zeros(rows.size, np.bool_)
-    orders: list[tuple[NDArray[np.intp], float]] = []
-    for each in led:
-        places = rows.searchsorted(each.rows)
-        sources[places], because[places] = SIMILAR, each.seed
-    weight = (CONTEXT_WEIGHT if nightly.rows.size else VISITOR_CONTEXT_WEIGHT) / max(1, len(context))
-    for each in about:
-        places = rows.searchsorted(each.rows)
-        sources[places], because[places], at_hand[places] = each.source, each.seed, True
-        orders.append((places[keep[places]], weight))
-    listed = rows.searchsorted(nightly.rows)
-    known = listed[sources[listed] != TOGETHER]
-    sources[known] = nightly.sources[sources[listed] != TOGETHER]
-    orders.append((listed, 1.0))
+    snapshot, record = call.generation.snapshot, shopper.record
     taste = None
-    if shopper.recent:
-        if call.affords(FOLD_IN_SECONDS, "taking in the latest events"):
-            taste = shopper.taste(call)
-        if taste is not None:
-            places = keep.nonzero()[0]
-            products = snapshot.item_factors[rows[places]] @ taste.folded.vector
-            orders.append((places[np.argsort(-products, kind="stable")], 1.0))
-            # What the vector orders is chosen by taste, unless the page at hand leads to it.
-            sources[(sources == SIMILAR) & ~at_hand] = SourceType.SOURCE_TYPE_COLLABORATIVE
-        else:
-            places_of = [rows.searchsorted(each.rows) for each in led]
-            orders += [(places[keep[places]], 1.0) for places in places_of]
-    scores = fused(rows.size, orders)
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] > 0]
-    rows, leading = rows[order], because[order]
-    told = leading >= 0
-    return Pool(
+    if shopper.recent and call.affords(FOLD_IN_SECONDS, "taking in the latest events"):
+        taste = shopper.taste(call)
+    nightly, marks = (_NO_ROWS, _NO_MARKS) if record is None else (record.ranked_rows, record.ranked_sources)
+    # Weakest claim first: the page at hand says more than an earlier step, and orders more than taste.
+    led, about = shopper.seeds()[::-1], shopper.context_rows[-MAX_SEEDS:]
+    seeds = np.array(led + about, np.int32)
+    similar_rows = snapshot.similar_rows
+    rows = gatherer()(aligned(nightly), len(led), seeds, similar_rows, snapshot.together_rows)
+    fused, scores, sources, because = fuser()(
         rows,
-        scores[order],
-        sources[order],
-        dict(zip(rows[told].tolist(), leading[told].tolist(), strict=True)),
-        taste,
+        eligible.among(rows),
+        marks,
+        NIGHTLY_PAGES * limit,
+        len(led),
+        seeds,
+        similar_rows.shape[1],
+        CONTEXT_WEIGHT,
+        VISITOR_CONTEXT_WEIGHT,
+        snapshot.item_factors,
+        _NO_VECTOR if taste is None else taste.vector,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Led:
-    """Items that one item leads to, best first."""
-
-    rows: Int32s
-    source: int
-    seed: int
-
-
-def fused(count: int, orders: Sequence[tuple[NDArray[np.intp], float]]) -> Float32s:
-    """Returns each item's score by reciprocal rank fusion, `(count,)` float32.
-
-    Args:
-        count: how many items there are.
-        orders: places of items, best first, each once, and the order's weight.
-    """
-    scores = np.zeros(count, np.float32)
-    for ordered, weight in orders:
-        scores[ordered] += weight / (RANK_OFFSET + np.arange(1, ordered.size + 1))
-    return scores
+    return Pool(fused, scores, sources, (fused, because), taste)
 
 
 def rotate(pool: Pool, seed: int) -> None:

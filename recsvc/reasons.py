@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from recdata.foldin import FoldedIn
+from recdata.snapshot.records import Int32s
 from recsvc.call import Call
 from recsvc.choosing import Chosen
-from recsvc.shopper import Shopper, Taste
+from recsvc.shopper import Shopper
 from recsvc.v1.common_pb2 import Language, RankedItem, Reason, ReasonCode, ReasonItem, SourceType
 from recsvc.wording import named
 
@@ -35,7 +37,7 @@ def explained(
         language: of the texts.
     """
     picks = chosen.picks
-    because = picks.because or {}
+    because = _by_row(picks.because)
     shares = _shares(call, chosen)
     rule_ids = {} if chosen.rules is None else chosen.rules.rule_ids(picks.rows)
     results = []
@@ -54,6 +56,13 @@ def explained(
     return results
 
 
+def _by_row(because: tuple[Int32s, Int32s] | None) -> dict[int, int]:
+    """Returns the rows that led to items, by the items' rows."""
+    if because is None:
+        return {}
+    return {row: seed for row, seed in zip(*(each.tolist() for each in because), strict=True) if seed >= 0}
+
+
 def _shares(call: Call, chosen: Chosen) -> dict[int, Behind]:
     """Returns by row, for what collaborative filtering chose, the items behind it and their shares."""
     picks = chosen.picks
@@ -65,12 +74,12 @@ def _shares(call: Call, chosen: Chosen) -> dict[int, Behind]:
     if not rows or not call.affords(SPLIT_SECONDS, "the items behind the reasons"):
         return {}
     taste = chosen.pool.taste if chosen.pool is not None and chosen.pool.taste else chosen.shopper.taste(call)
-    return {} if taste is None else dict(zip(rows, _split(call, taste, rows), strict=True))
+    return {} if taste is None else dict(zip(rows, _split(taste, rows), strict=True))
 
 
-def _split(call: Call, taste: Taste, rows: list[int]) -> list[Behind]:
+def _split(taste: FoldedIn, rows: list[int]) -> list[Behind]:
     """Returns for each row the items that add most to its score, and their shares of all that is added."""
-    parts = taste.folded.contributions(call.generation.snapshot.item_factors[rows])
+    parts = taste.contributions(np.array(rows, np.int32))
     added = np.clip(parts, 0, None)
     totals = added.sum(axis=1)
     added[taste.rows[None, :] == np.array(rows)[:, None]] = 0  # an item is no reason for itself

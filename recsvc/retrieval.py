@@ -106,7 +106,7 @@ class Picks:
         category_codes: `(n_items,)` int32, needed for a cap.
         counted: how many items of each category the list has, counted where there is a cap.
         taken: the same of the page; shared by its lists.
-        because: the row that led to an item, by row, where there is one.
+        because: rows, and the rows that led to them, −1 where none did; None for nowhere.
     """
 
     limit: int
@@ -118,7 +118,7 @@ class Picks:
     category_codes: Int32s | None = None
     counted: Counter[int] | None = None
     taken: Counter[int] | None = None
-    because: dict[int, int] | None = None
+    because: tuple[Int32s, Int32s] | None = None
 
     @property
     def missing(self) -> int:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 from recdata.errors import LiveStoreError
-from recdata.foldin import FoldedIn, confidence, penalty_of
+from recdata.foldin import FoldedIn, fold_in
 from recdata.live import LiveView, Person
 from recdata.live.view import NOBODY
 from recdata.snapshot import Manifest, UserView
-from recdata.snapshot.records import Float32s, Int32s
+from recdata.snapshot.records import Int32s
 from recsvc.call import Call
 from recsvc.checks import check_lengths
 from recsvc.errors import InvalidFieldError
@@ -31,14 +31,7 @@ EARLIEST_MIDNIGHT_US = 14 * 3_600_000_000
 _NO_INTEREST = frozenset(("impression", "return"))
 
 _NO_ROWS = np.empty(0, np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Taste:
-    """A shopper's vector, and the rows that made it in the order of its contributions."""
-
-    folded: FoldedIn
-    rows: Int32s
+_NO_CONFIDENCES = np.empty(0, np.float32)
 
 
 @dataclass(slots=True)
@@ -81,30 +74,31 @@ class Shopper:
         ]
         return np.union1d(nightly, np.array(live, np.int32)) if live else nightly
 
-    def taste(self, call: Call) -> Taste | None:
+    def taste(self, call: Call) -> FoldedIn | None:
         """Returns the shopper's vector of now, None where nothing is known that the model can use."""
         snapshot = call.generation.snapshot
         settings = snapshot.manifest.fold_in
         if settings is None:
             return None
-        rows, confidences = _NO_ROWS, np.empty(0, np.float32)
-        if self.record is not None:
-            rows, confidences = self.record.interacted_rows, self.record.confidences
         weights: dict[int, float] = {}
         for row, kind, _ in self.recent:
             weight = settings.event_weights.get(kind, 0.0)
             if weight > 0:
                 weights[row] = weights.get(row, 0.0) + weight
-        if weights:
-            n_items = np.union1d(rows, np.array(list(weights), np.int32)).size
-            added = [confidence(weight, n_items, settings) for weight in weights.values()]
-            rows, confidences = _merged(rows, confidences, list(weights), added)
-        factors = snapshot.item_factors
-        if not rows.size or not factors.shape[1]:
+        rows, confidences = _NO_ROWS, _NO_CONFIDENCES
+        if self.record is not None:
+            rows, confidences = self.record.interacted_rows, self.record.confidences
+        if not (rows.size or weights) or not snapshot.item_factors.shape[1]:
             return None
-        penalty = penalty_of(confidences, settings)
-        folded = FoldedIn(snapshot.item_gramian, factors[rows], confidences, penalty=penalty)
-        return Taste(folded, rows) if folded.vector.any() else None
+        folded = fold_in(
+            rows,
+            confidences,
+            weights,
+            settings,
+            gramian=snapshot.item_gramian,
+            factors=snapshot.item_factors,
+        )
+        return folded if folded.vector.any() else None
 
 
 def identify(
@@ -165,25 +159,6 @@ def live_from_us(manifest: Manifest) -> int:
     """Returns from when on an event cannot be in a snapshot's data, in microseconds since 1970-01-01 UTC."""
     midnight = datetime(manifest.as_of.year, manifest.as_of.month, manifest.as_of.day, tzinfo=UTC)
     return int(midnight.timestamp()) * 1_000_000 - EARLIEST_MIDNIGHT_US
-
-
-def _merged(
-    rows: Int32s, confidences: Float32s, more_rows: list[int], more: list[float]
-) -> tuple[Int32s, Float32s]:
-    """Returns the interactions with others added: a known row's confidence grows, others come last."""
-    confidences = confidences.copy()
-    fresh_rows, fresh = [], []
-    for row, value in zip(more_rows, more, strict=True):
-        place = int(rows.searchsorted(row))
-        if place < rows.size and rows[place] == row:
-            confidences[place] += value
-        else:
-            fresh_rows.append(row)
-            fresh.append(value)
-    return (
-        np.concatenate([rows, np.array(fresh_rows, np.int32)]),
-        np.concatenate([confidences, np.array(fresh, np.float32)]),
-    )
 
 
 def _rows(call: Call, item_ids: Iterable[str]) -> tuple[list[int], list[str]]:

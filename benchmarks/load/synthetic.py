@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from load import selections
 from load.exact import Float32s, Int32s, top_items
-from recdata.foldin import FoldedIn
+from recdata.foldin import fold_in
 from recdata.snapshot import FoldIn, ItemRecord, Manifest, RankedList, SnapshotWriter, UserRecord
 
 AS_OF = date(2025, 1, 1)
@@ -259,9 +259,10 @@ class Synthetic:
         factors = np.empty((size.shoppers, size.factors), np.float32)
         for shopper in range(size.shoppers):
             mine = slice(starts[shopper], starts[shopper + 1])
-            factors[shopper] = FoldedIn(
-                gramian, shop.factors[rows[mine]], confidences[mine], penalty=FOLD_IN.penalty
-            ).vector
+            folded = fold_in(
+                rows[mine], confidences[mine], {}, FOLD_IN, gramian=gramian, factors=shop.factors
+            )
+            factors[shopper] = folded.vector
         ranked_rows, ranked_scores = top_items(factors, shop.factors, size.candidates)
         return Shoppers(starts, rows, confidences, factors, ranked_rows, ranked_scores)
 

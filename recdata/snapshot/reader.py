@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from functools import cached_property
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recdata.errors import SnapshotCorruptError, SnapshotError, SnapshotFormatError, SnapshotNotFoundError
+from recdata.machine_code import aligned
+from recdata.places import PlaceShares
 from recdata.runs import digest_file
 from recdata.snapshot.checking import ARRAYS, check_arrays, check_manifest
 from recdata.snapshot.columns import COMPONENT, CandidateColumns, from_arrays, stored_names
+from recdata.snapshot.local import read_places
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     MAX_ID_BYTES,
@@ -34,6 +38,8 @@ from recdata.snapshot.writer import (
     CATEGORY_NAMES,
     COLUMN_NAMES,
     MANIFEST_FILE,
+    OPTIONAL_SECTIONS,
+    PLACE_NAMES,
     SECTIONS,
     SNAPSHOT_FILE,
     ArrayHead,
@@ -55,7 +61,10 @@ class Snapshot:
         self.folder = folder
         self.manifest = manifest
         self._env = env
-        self._databases = {name: env.open_db(name.encode(), create=False) for name in SECTIONS}
+        self._databases = {}
+        for name in SECTIONS:
+            with contextlib.suppress(*((lmdb.NotFoundError,) if name in OPTIONAL_SECTIONS else ())):
+                self._databases[name] = env.open_db(name.encode(), create=False)
         self._local = threading.local()
 
     @classmethod
@@ -104,7 +113,7 @@ class Snapshot:
             entries = {
                 section: transaction.stat(self._databases[section])["entries"]
                 for section in SECTIONS
-                if section not in ("arrays", "item_rows", "candidate_columns")  # counted otherwise
+                if section not in ("arrays", "item_rows", "candidate_columns", "places")  # counted otherwise
             }
         entries["categories"] = max(0, entries["categories"] - 1)  # the names are an entry of their own
         where = str(self.folder)
@@ -116,7 +125,7 @@ class Snapshot:
                 f"{where}: an array cannot be read ({error}); publish the run again"
             ) from error
         check_arrays(arrays, self.n_items, where)
-        _ = self.candidate_columns
+        _ = self.candidate_columns, self.places
 
     def close(self) -> None:
         """Unmaps the file. No view handed out before may be touched afterwards."""
@@ -156,6 +165,18 @@ class Snapshot:
             n_items=self.n_items,
             count=self.manifest.counts.get("candidates", 0),
         )
+
+    @cached_property
+    def places(self) -> PlaceShares | None:
+        """Returns how items' forecasts fall on channels and regions; None where it is not told.
+
+        Raises:
+            SnapshotError: an array is missing or unsound.
+        """
+        if "places" not in self._databases:
+            return None
+        names = self._get("places", PLACE_NAMES) or b""
+        return read_places(names, lambda name: self._array("places", name), self.n_items)
 
     @cached_property
     def item_factors(self) -> Float32s:
@@ -307,7 +328,8 @@ class Snapshot:
         if data is None or head is None:
             raise SnapshotError(f"snapshot {self.manifest.snapshot_id} has no array {name!r}; publish again")
         shape = msgspec.msgpack.decode(head, type=ArrayHead)
-        return np.frombuffer(data, np.dtype(shape.dtype), math.prod(shape.shape)).reshape(shape.shape)
+        array = np.frombuffer(data, np.dtype(shape.dtype), math.prod(shape.shape)).reshape(shape.shape)
+        return aligned(array)  # LMDB aligns large values alone, which are the ones worth no copy
 
     def _get(self, section: str, key: bytes) -> memoryview | None:
         try:

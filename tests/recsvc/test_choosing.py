@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,6 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from recdata.live import EventRecord, ItemChange
 from recdata.ordering import OrderConfig
@@ -21,7 +18,6 @@ from recsvc.call import Call
 from recsvc.config import ServingConfig
 from recsvc.errors import InvalidFieldError
 from recsvc.live import LiveHold
-from recsvc.personal import RANK_OFFSET, fused
 from recsvc.recommending import batch_recommend, rank_items, recommend
 from recsvc.serving import Generation
 from recsvc.shopper import identify, live_from_us
@@ -153,8 +149,8 @@ def test_the_shares_of_a_full_reason_are_the_exact_parts_of_the_score(shop):
 
     taste = shop.call(look)
     factors = shop.generation.snapshot.item_factors
-    parts = taste.folded.contributions(factors)
-    np.testing.assert_allclose(parts.sum(axis=1), factors @ taste.folded.vector, rtol=1e-4)
+    parts = taste.contributions(np.arange(6, dtype=np.int32))
+    np.testing.assert_allclose(parts.sum(axis=1), factors @ taste.vector, rtol=1e-4)
     # By hand: the normal equations of weighted least squares, one row an item.
     interacted = {ROWS["bread"]: 2.0, ROWS["wine"]: 2.0}
     n_sold, fold_in = 6, shop.generation.snapshot.manifest.fold_in
@@ -166,7 +162,7 @@ def test_the_shares_of_a_full_reason_are_the_exact_parts_of_the_score(shop):
         confidence[row] = value
     left = factors.T @ ((1.0 + confidence)[:, None] * factors) + fold_in.penalty * np.eye(2)
     expected = np.linalg.solve(left, factors.T @ confidence)
-    np.testing.assert_allclose(taste.folded.vector, expected, rtol=1e-4)
+    np.testing.assert_allclose(taste.vector, expected, rtol=1e-4)
     answer = shop.ask(user_id="ann", reason_view=ReasonView.REASON_VIEW_FULL, page_size=10)
     pear = next(entry for entry in answer.results if entry.item.item_id == "pear")
     rows = taste.rows.tolist()
@@ -183,15 +179,6 @@ def test_an_order_of_value_moves_items_within_what_is_eligible(shop):
     assert ids(shop.ask(user_id="ann", page_size=2)) == ["bread", "apple"]  # 3.00 and 1.50
     shop.live.store.update_items({"apple": ItemChange(price=30.0, update_time_us=NOON_US)})
     assert ids(shop.ask(user_id="ann", page_size=2)) == ["apple", "bread"]
-
-
-@given(st.permutations(range(6)), st.permutations(range(6)))
-def test_fused_scores_are_the_sums_of_reciprocal_ranks(first, second):
-    orders = [(np.array(order), weight) for order, weight in ((first, 1.0), (second, 0.5))]
-    scores = fused(6, orders)
-    for row in range(6):
-        by_hand = 1 / (RANK_OFFSET + 1 + first.index(row)) + 0.5 / (RANK_OFFSET + 1 + second.index(row))
-        assert math.isclose(scores[row], by_hand, rel_tol=1e-5)
 
 
 def test_a_filter_that_names_nothing_known_gives_an_empty_answer_and_no_error(shop):

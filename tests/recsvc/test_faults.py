@@ -52,7 +52,7 @@ from tests.recsvc.test_serving import until
 from tests.recsvc.tiny import Tiny
 
 EXHAUSTED, PRECONDITION = grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.FAILED_PRECONDITION
-#: What a caller waits after a failure, as any that tries again does; its connection's end is noticed meanwhile.
+#: What a caller waits after a failure, as any that tries again does; a connection notices its end meanwhile.
 PAUSE_SECONDS = 0.1
 UNAVAILABLE = DegradationReason.DEGRADATION_REASON_LIVE_STORE_UNAVAILABLE
 ANN = RecommendRequest(user_id="ann", session_id="s")

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from recdata.errors import RunError, TableError
-from recdata.foldin import FoldedIn, penalty_of
+from recdata.foldin import fold_in
 from recdata.importing import import_tables
 from recdata.releases import Releases
 from recdata.runs import StageRecord
@@ -81,12 +81,8 @@ def test_the_snapshot_holds_what_the_day_needs(undisturbed: Path) -> None:
         user = snapshot.user(f"u{number}")
         assert user is not None
         assert user.interacted_rows.tolist() == user.purchased_rows.tolist()
-        folded = FoldedIn(
-            np.require(gramian, requirements="A"),
-            np.require(items, requirements="A"),
-            np.require(user.interacted_rows, requirements="A"),
-            np.require(user.confidences, requirements="A"),
-            penalty_of(user.confidences, manifest.fold_in),
+        folded = fold_in(
+            user.interacted_rows, user.confidences, {}, manifest.fold_in, gramian=gramian, factors=items
         )
         assert np.allclose(folded.vector, user.factors, rtol=1e-4, atol=1e-4 * np.abs(user.factors).max())
     purchases = pl.read_parquet(next(undisturbed.glob("runs/2*/purchases.parquet")))

@@ -10,8 +10,9 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 import training.solver as solver
-from recdata.foldin import FoldedIn, confidence, penalty_of
+from recdata.foldin import FoldedIn, fold_in
 from recdata.machine_code import compiled
+from recdata.snapshot.records import FoldIn
 from training.als import AlsConfig, confidences_of, fit_als, fold_in_of
 from training.interactions import InteractionsConfig
 from training.solver import gramian_of, improve_rows, solve_rows, squared_error
@@ -41,7 +42,9 @@ def reference(shop: tuple[sparse.csr_array, np.ndarray]) -> AlternatingLeastSqua
 def folded(shop: tuple[sparse.csr_array, np.ndarray], user: int) -> FoldedIn:
     confidences, items = shop
     met = slice(confidences.indptr[user], confidences.indptr[user + 1])
-    return FoldedIn(items.T @ items, items[confidences.indices[met]], confidences.data[met], penalty=PENALTY)
+    settings = FoldIn(penalty=PENALTY, alpha=1.0, event_weights={})
+    rows, held = confidences.indices[met], confidences.data[met]
+    return fold_in(rows, held, {}, settings, gramian=items.T @ items, factors=items)
 
 
 def test_vectors_solve_the_equations_with_a_penalty_for_every_row(shop) -> None:
@@ -80,7 +83,7 @@ def test_contributions_are_those_that_implicit_explains(shop, reference) -> None
     whole.data = whole.data + 1
     for user in (1, 7, 30):
         met = slice(confidences.indptr[user], confidences.indptr[user + 1])
-        ours = folded(shop, user).contributions(items[[5, 9]])
+        ours = folded(shop, user).contributions(np.array([5, 9]))
         assert ours.sum(axis=1) == pytest.approx(
             items[[5, 9]] @ folded(shop, user).vector, rel=1e-4, abs=1e-6
         )
@@ -164,27 +167,40 @@ def test_a_fitted_models_shoppers_are_those_that_the_server_folds_in(
     weights = shop[0]
     model = fit_als(weights, config)
     confidences = confidences_of(weights, config)
-    fold_in = fold_in_of(confidences, InteractionsConfig(), config)
-    assert fold_in is not None
-    assert fold_in.event_weights == {"purchase": 1.0, "add_to_cart": 0.5, "view": 0.1, "click": 0.1}
+    settings = fold_in_of(confidences, InteractionsConfig(), config)
+    assert settings is not None
+    assert settings.event_weights == {"purchase": 1.0, "add_to_cart": 0.5, "view": 0.1, "click": 0.1}
     gramian = model.item_factors.T @ model.item_factors
     largest = np.abs(model.user_factors).max()
     for user in range(1, 60):
         met = slice(confidences.indptr[user], confidences.indptr[user + 1])
         held = confidences.data[met]
-        factors = model.item_factors[confidences.indices[met]]
-        vector = FoldedIn(gramian, factors, held, penalty=penalty_of(held, fold_in)).vector
+        rows, items = confidences.indices[met], model.item_factors
+        vector = fold_in(rows, held, {}, settings, gramian=gramian, factors=items).vector
         assert np.allclose(vector, model.user_factors[user], rtol=1e-4, atol=1e-5 * largest)
 
 
 def test_the_penalty_of_today_counts_the_events_of_today(shop) -> None:
     config = AlsConfig(factors=8, weighting="none", frequency_scaling=1.0)
-    fold_in = fold_in_of(confidences_of(shop[0], config), InteractionsConfig(), config)
-    assert fold_in is not None
-    assert fold_in.n_sold == 40
+    settings = fold_in_of(confidences_of(shop[0], config), InteractionsConfig(), config)
+    assert settings is not None
+    assert settings.n_sold == 40
     one, two = np.array([3.0], np.float32), np.array([3.0, 2.0], np.float32)
-    assert penalty_of(one, fold_in) == pytest.approx(fold_in.penalty * (3 + 40))
-    assert penalty_of(two, fold_in) == pytest.approx(fold_in.penalty * (5 + 40))
+    gramian, items = shop[1].T @ shop[1], shop[1]
+    for rows, held, mass in (([7], one, 3 + 40), ([7, 9], two, 5 + 40)):
+        met = np.array(rows, np.int32)
+        folded = fold_in(met, held, {}, settings, gramian=gramian, factors=items)
+        assert folded.penalty == pytest.approx(settings.penalty * mass)
+    # What came since counts in the penalty as what was known does.
+    since = fold_in(
+        np.array([7], np.int32), one, {9: 2.0 / settings.alpha}, settings, gramian=gramian, factors=items
+    )
+    assert since.rows.tolist() == [7, 9]
+    assert since.penalty == pytest.approx(settings.penalty * (5 + 40))
+    again = fold_in(
+        np.array([7], np.int32), one, {7: 2.0 / settings.alpha}, settings, gramian=gramian, factors=items
+    )
+    assert again.confidences.tolist() == pytest.approx([5.0])
 
 
 @pytest.mark.parametrize("weighting", ["bm25", "none"])
@@ -193,11 +209,17 @@ def test_the_confidence_of_an_event_is_that_of_the_same_weight_in_training(weigh
     weights = sparse.csr_array(np.array([[1.0, 0.1, 0.0, 0.0], [0.0, 0.0, 2.5, 0.0]], np.float32))
     config = AlsConfig(weighting=weighting, alpha=0.2)
     confidences = confidences_of(weights, config).toarray()
-    fold_in = fold_in_of(confidences_of(weights, config), InteractionsConfig(), config)
-    assert fold_in is not None
-    both = [confidence(fold_in.event_weights[kind], 2, fold_in) for kind in ("purchase", "view")]
-    assert both == pytest.approx(confidences[0, :2], rel=1e-6)
-    assert confidence(2.5, 1, fold_in) == pytest.approx(confidences[1, 2], rel=1e-6)
+    settings = fold_in_of(confidences_of(weights, config), InteractionsConfig(), config)
+    assert settings is not None
+    items = np.random.default_rng(5).normal(0, 0.3, (4, 32)).astype(np.float32)
+
+    def of(events: dict[int, float]) -> list[float]:
+        none = np.empty(0, np.int32), np.empty(0, np.float32)
+        return fold_in(*none, events, settings, gramian=items.T @ items, factors=items).confidences.tolist()
+
+    today = settings.event_weights
+    assert of({0: today["purchase"], 1: today["view"]}) == pytest.approx(confidences[0, :2], rel=1e-6)
+    assert of({2: 2.5}) == pytest.approx([confidences[1, 2]], rel=1e-6)
 
 
 def test_without_interactions_nothing_can_be_folded_in() -> None:
