@@ -82,14 +82,16 @@ def content_vectors(traits: Traits, vectors: Factors, buyers: NDArray[np.integer
         buyers: `(n_items,)` distinct buyers.
     """
     weight = np.where(vectors.any(axis=1), buyers / (buyers + FEW_BUYERS), 0.0).astype(np.float32)
-    weighted = sparse.csr_array(traits.multiply(weight[:, None]))
+    learned = np.flatnonzero(weight)
+    known = traits[learned]
+    weighted = sparse.csr_array(known.multiply(weight[learned, None]))
     transposed = sparse.csr_array(weighted.T)
     coefficients = np.zeros((traits.shape[1], vectors.shape[1]), np.float32)
-    residual = np.asarray(transposed @ vectors)
+    residual = np.asarray(transposed @ vectors[learned])
     direction = residual.copy()
     squares = np.einsum("tf,tf->f", residual, residual)
     for _ in range(STEPS):
-        curved = transposed @ (traits @ direction) + PENALTY * direction
+        curved = transposed @ (known @ direction) + PENALTY * direction
         bent = np.einsum("tf,tf->f", direction, curved)
         step = np.divide(squares, bent, out=np.zeros_like(squares), where=bent > 0)
         coefficients += step * direction

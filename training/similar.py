@@ -17,6 +17,8 @@ from recdata.runs import Stage, StageContext
 from training.blocks import NO_ITEM, block_rows, in_threads, top_k
 from training.content import item_traits, new_items, with_content
 
+Places = NDArray[np.intp]
+
 
 class SimilarConfig(RoomConfig, frozen=True):
     """`[training.similar]`: the list of similar items that every item carries."""
@@ -60,22 +62,43 @@ def similar_items(
     place = np.full(known.size, NO_ITEM)
     place[members] = np.arange(members.size)
     catalogue = np.ascontiguousarray(units[members].T)
+    asked, whose = _distinct(units, place != NO_ITEM)
+    sharing = np.bincount(whose, minlength=asked.size)
     size = block_rows(members.size)
 
     def nearest(start: int) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
-        block = units[start : start + size] @ catalogue
-        inside = np.flatnonzero(place[start : start + size] != NO_ITEM)
-        block[inside, place[start + inside]] = -np.inf  # an item is not similar to itself
+        chosen = asked[start : start + size]
+        block = units[chosen] @ catalogue
+        inside = np.flatnonzero(place[chosen] != NO_ITEM)
+        block[inside, place[chosen[inside]]] = -np.inf  # an item is not similar to itself
         return start, *top_k(block, k)
 
-    for start, places, found in in_threads(nearest, range(0, known.size, size), threads=config.threads):
-        items, width = known[start : start + size], places.shape[1]
-        real = np.isfinite(found)
-        rows[items, :width] = np.where(real, known[members[places]], NO_ITEM)
-        cosines[items, :width] = np.where(real, found, 0.0)
+    width = min(k, members.size)
+    places, found = np.zeros((asked.size, width), np.int64), np.zeros((asked.size, width), np.float32)
+    for start, best, values in in_threads(nearest, range(0, asked.size, size), threads=config.threads):
+        part = slice(start, start + len(best))
+        places[part], found[part] = best, values
         if on_items is not None:
-            on_items(items.size)
+            on_items(int(sharing[part].sum()))
+    real = np.isfinite(found)
+    rows[known, :width] = np.where(real, known[members[places]], NO_ITEM)[whose]
+    cosines[known, :width] = np.where(real, found, 0.0)[whose]
     return rows, cosines
+
+
+def _distinct(units: NDArray[np.float32], listed: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Returns the ascending positions whose lists are made, and for each position which of them is its own.
+
+    Items that stand in no list and have the same direction, as those of the same traits without a buyer,
+    have the same list.
+    """
+    others = np.flatnonzero(~listed)
+    as_bytes = units[others].view(np.dtype((np.void, units.shape[1] * units.itemsize))).ravel()
+    _, first, same = np.unique(as_bytes, return_index=True, return_inverse=True)
+    asked = np.sort(np.concatenate([np.flatnonzero(listed), others[first]]))
+    whose = np.searchsorted(asked, np.arange(listed.size))
+    whose[others] = np.searchsorted(asked, others[first])[same]
+    return asked, whose
 
 
 def similar_stage(config: SimilarConfig) -> Stage:

@@ -41,6 +41,23 @@ def test_an_item_that_may_not_be_listed_has_a_list_and_stands_in_none() -> None:
     assert rows.tolist() == [[3, 2], [0, 3], [3, 0], [0, 2]]
 
 
+def test_items_that_stand_in_no_list_and_are_alike_share_one_and_all_are_counted() -> None:
+    rng = np.random.default_rng(3)
+    factors = rng.normal(size=(60, 4)).astype(np.float32)
+    factors[40:] = np.repeat(factors[40:45], 4, axis=0)[rng.permutation(20)]  # five kinds of four
+    factors[7] = 0
+    listed = np.arange(60) < 40
+    done: list[int] = []
+    rows, cosines = similar_items(factors, TWO, listed=listed, on_items=done.append)
+    units = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-9)
+    full = np.where(listed & factors.any(axis=1), units @ units.T, -np.inf)
+    np.fill_diagonal(full, -np.inf)
+    others = np.arange(60) != 7
+    assert np.array_equal(rows[others], np.argsort(-full, axis=1, kind="stable")[others, :2])
+    assert cosines[others] == pytest.approx(-np.sort(-full, axis=1)[others, :2], abs=1e-6)
+    assert sum(done) == 59
+
+
 def test_an_item_is_new_from_its_launch_on_for_so_many_days() -> None:
     days = (date(2024, 2, 2), date(2024, 2, 1), date(2024, 3, 1), None)
     items = pl.DataFrame({"launched_on": days}, schema={"launched_on": pl.Date})
