@@ -29,6 +29,7 @@ from recdata.snapshot import (
     UserRecord,
 )
 from recdata.tables import CATEGORY_SEPARATOR
+from selection.places import PLACE_FILES, read_places
 from training.erasures import load_ledger
 from training.facets import daily_demand, item_facets
 from training.gate import GATE_NAME, LINEAGE_KEY, Gate, GateSettings, RecordedRecipe
@@ -59,6 +60,7 @@ INPUTS = (
     "ranked_scores.npy",
     "ranked_sources.npy",
     "forecast_daily.parquet",
+    *PLACE_FILES,
     "selection.parquet",
     "assortment.parquet",  # where it was solved for
     "evaluation.json",
@@ -126,7 +128,7 @@ def publish_stage(data: DataConfig, settings: GateSettings, *, now: datetime | N
         return {"snapshot_id": manifest.snapshot_id, **manifest.counts, "bytes": manifest.file_bytes}
 
     recipe = settings.recipe.encode()
-    return Stage("publish", 6, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
+    return Stage("publish", 7, INPUTS, (MANIFEST_NAME, GATE_NAME), work, {"data": data, "recipe": recipe})
 
 
 def published(run: RunFolder) -> bool:
@@ -193,6 +195,7 @@ def write_snapshot(
     writer.write_users(_user_records(artefacts))
     writer.write_lists(_ranked_lists(artefacts.table("popularity")))
     writer.write_forecasts(_forecasts(artefacts.table("forecast_daily")))
+    writer.write_places(read_places(run))
     writer.write_candidates(candidate_records(artefacts.table("selection"), artefacts.optional("assortment")))
     imported = load_report(run.home / "tables")
     return writer.finish(

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recdata.errors import PublishError
+from recdata.places import PlaceShares
 from recdata.runs import digest_file, write_atomic
 from recdata.snapshot.checking import FINITE, PADDED_ROWS, RowCheck, check_finite, check_lengths
 from recdata.snapshot.columns import arrays_of, columns_of
+from recdata.snapshot.local import PlaceNames, place_arrays
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     CandidateRecord,
@@ -44,9 +46,13 @@ SECTIONS = (
     "forecasts",
     "candidates",
     "candidate_columns",
+    "places",
 )
+#: Sections that a snapshot may lack: they came later, and what they serve is refused without them.
+OPTIONAL_SECTIONS = ("places",)
 CATEGORY_NAMES = b"names"
 COLUMN_NAMES = b"names"
+PLACE_NAMES = b"names"
 BATCH = 10_000
 # A value this long gets pages of its own, so that its bytes are aligned for a view.
 ALIGNED_BYTES = 4096
@@ -177,6 +183,19 @@ class SnapshotWriter:
             check_lengths(f"forecast {key}", mean=value.mean, q10=value.q10, q90=value.q90)
         entries = sorted((digest_key(*key), value.encode()) for key, value in forecasts.items())
         self._counts["forecasts"] = self._put("forecasts", entries)
+
+    def write_places(self, shares: PlaceShares) -> None:
+        """Stores how items' forecasts fall on channels and regions; the items are stored before.
+
+        Raises:
+            PublishError: as `recdata.snapshot.local.place_arrays` says.
+        """
+        arrays = place_arrays(shares, self._counts["items"])
+        names = PlaceNames(list(shares.channels), list(shares.regions), shares.horizon_days)
+        stored = [(PLACE_NAMES, packed(names))]
+        for name, array in arrays.items():
+            stored += _array_entries(name, array)
+        self._put("places", sorted(stored))
 
     def write_candidates(self, candidates: Iterable[CandidateRecord]) -> None:
         """Stores selection candidates, best first, with ranks 1, 2, 3 and so on, and their columns.

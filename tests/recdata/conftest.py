@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recdata.places import PlaceShares
 from recdata.snapshot import (
     CandidateRecord,
     ForecastRecord,
@@ -35,6 +36,7 @@ def write_small(
     title: str = "Tea",
     hour: int = 3,
     candidates: Sequence[CandidateRecord] = (PICK,),
+    places: PlaceShares | None = None,
     **arrays: np.ndarray,
 ) -> Manifest:
     """Writes two items, two users, one list, one forecast, one candidate; `arrays` stand in for its own."""
@@ -81,6 +83,8 @@ def write_small(
     writer.write_forecasts(
         {("item", "a"): ForecastRecord(date(2024, 3, 1), "prophet", curve, curve / 2, curve * 2)}
     )
+    if places is not None:
+        writer.write_places(places)
     writer.write_candidates(candidates)
     return writer.finish(
         as_of=date(2024, 3, 1),
