@@ -223,7 +223,8 @@ ASSORTMENT = {
 #: stage: launch, growth, mature, decline, dead, seasonal. action: launch, push, keep, discount, drop.
 #: components: JSON object, component name -> 0..1. reasons_* (for the action), against_* (what speaks against
 #: it) and changes_* (what would change it): JSON lists of sentences, strongest first. Probabilities, expected
-#: value, prices and look-alikes as in OUTCOMES, PRICES and LAUNCHES; null where they are not known.
+#: value, prices and look-alikes as in OUTCOMES, PRICES and LAUNCHES; null where they are not known. breakout:
+#: orders have risen above the item's own level, promotions and the shop's change allowed for, by no chance.
 SELECTION = {
     "rank": pl.Int32,
     "item_row": ROW,
@@ -261,6 +262,7 @@ SELECTION = {
     "elasticity_high": pl.Float64,
     "discount": pl.Float64,
     "look_alikes": pl.String,
+    "breakout": pl.Boolean,
 }
 
 #: What a published night advised: one row an item with something to do about, best first, kept in the home's
@@ -282,7 +284,8 @@ PICKS = {
 #: approve, reject or snooze). Values are revenue in the days seen of the horizon, expected_value the same
 #: share of what was expected. Of bets (push, launch): hit_rate, the share among the truly best as many items,
 #: and what as many bestsellers of the horizon before the night, and the best in hindsight, sold; launches are
-#: held against young items only. Of the others: false_kills, the share that sold something worth keeping.
+#: held against young items only. Of the others: false_kills, the share that sold something worth
+#: keeping in the days it takes to know; null until they are over.
 LEDGER = {
     "night": pl.Date,
     "action": pl.String,

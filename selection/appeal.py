@@ -18,7 +18,8 @@ RATING_TOP = 10.0
 def satisfaction(ratings: pl.LazyFrame, origin: date, zone: str, config: FeaturesConfig) -> pl.DataFrame:
     """Returns item_id and `satisfaction`, 0..1: the mean rating before the origin, shrunk to the shop's.
 
-    `rating_prior` ratings of the shop's mean are mixed in, so that one enthusiast makes no favourite.
+    `rating_prior` ratings of the shop's mean are mixed in, so that one enthusiast makes no favourite. Beside
+    it what was counted: `ratings`, and `rating_mean`, their plain mean, 0..1.
     """
     until = datetime.combine(origin, time(), ZoneInfo(zone)).astimezone(UTC)
     known = ratings.filter(pl.col("rated_at") < until).select(
@@ -29,11 +30,16 @@ def satisfaction(ratings: pl.LazyFrame, origin: date, zone: str, config: Feature
     usual = stars / given if given else 0.0
     prior = config.rating_prior
     shrunk = (pl.col("stars") + prior * usual) / (pl.col("given") + prior)
-    return sums.select("item_id", shrunk.alias("satisfaction"))
+    return sums.select(
+        "item_id",
+        shrunk.alias("satisfaction"),
+        pl.col("given").alias("ratings"),
+        (pl.col("stars") / pl.col("given")).alias("rating_mean"),
+    )
 
 
 def tier_shares(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
-    """Returns item_row, `tier_share` and `tier_usual`: how many of its buyers are high-value customers.
+    """Returns item_row, `tier_share`, `tier_usual`, `tier_buyers`: how many buyers are of high value.
 
     High-value are the customers whose spending in the long window is in the top `high_value_share`. Buyers
     are those of the base window; the share is shrunk to the shop's with the weight of `tier_prior_buyers`.
@@ -57,13 +63,14 @@ def tier_shares(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -
         "item_row",
         tier_share=(pl.col("best") + prior * usual) / (pl.col("buyers") + prior),
         tier_usual=pl.lit(usual, pl.Float64),
+        tier_buyers=pl.col("best"),
     )
 
 
 def overlaps(
     purchases: pl.LazyFrame, items: pl.DataFrame, origin: date, config: FeaturesConfig
 ) -> pl.DataFrame:
-    """Returns item_row, `overlap` and `overlap_with`: buyers shared with a stronger item of its category.
+    """Returns item_row, `overlap`, `overlap_with`, `overlap_buyers`: whom it shares with a stronger item.
 
     Stronger items are the `overlap_leaders` of the category with the most revenue in the base window. Of
     them the one that most of an item's buyers bought as well; the share is of the item's buyers, with
@@ -102,6 +109,7 @@ def overlaps(
         "item_row",
         overlap=pl.col("both") / (pl.col("buyers") + config.overlap_prior_buyers),
         overlap_with=pl.col("leader"),
+        overlap_buyers=pl.col("both"),
     )
 
 

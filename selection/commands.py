@@ -182,7 +182,11 @@ def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:
         table.add_row(
             str(row["rank"]),
             _lines(name, item_id, reason),
-            _lines(word(ACTION_WORDS, row["action"], "en"), word(STAGE_WORDS, row["stage"], "en")),
+            _lines(
+                word(ACTION_WORDS, row["action"], "en"),
+                word(STAGE_WORDS, row["stage"], "en"),
+                "breakout" if row["breakout"] else "",
+            ),
             f"{row['score'] * 100:.0f}",
             _lines(count(row["demand"]), f"{count(row['demand_q10'])} – {count(row['demand_q90'])}"),
             money(row["revenue_at_stake"], currency),

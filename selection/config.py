@@ -74,6 +74,11 @@ class LifecycleConfig(RoomConfig, frozen=True):
     min_change: NonNegativeFloat = 0.15
     # and at least this many standard errors of it; 0 or more.
     min_z: NonNegativeFloat = 1.64
+    # A breakout's orders of the recent window are, promotions and the shop's change allowed for, such a rise
+    # over the item's own base window that chance alone brings it with at most this probability; 0 to 1.
+    breakout_level: Share = 0.01
+    # and at least this many times what was to be expected; 0 or more.
+    breakout_ratio: NonNegativeFloat = 1.5
     # Seasonal: the coming weeks sold at least this many times the yearly average a year ago; above 1.
     season_ratio: PositiveFloat = 2.5
     # and had at least this many orders then; 1 or more.

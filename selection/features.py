@@ -8,6 +8,7 @@ import polars as pl
 
 from recdata.artefacts import OUTCOMES, PRICES, SELECTION
 from selection.appeal import overlaps, satisfaction, tier_shares
+from selection.breakout import breakouts
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.history import Tables, horizon_days, known_at
 from selection.lifecycle import stage_expression
@@ -52,14 +53,20 @@ FEATURES = {
     "buyers": pl.Int32,  # distinct, in the base window
     "trend": pl.Float64,  # shrunk growth of the order rate, net of the shop's; 0.2 = 20% up
     "trend_z": pl.Float64,  # in standard errors
+    "trend_orders": pl.Float64,  # orders of the newer window, and what was to be expected in it
+    "trend_expected": pl.Float64,
     "trend_newer_days": pl.Int32,  # lengths of the windows compared; 0 where there is no trend
     "trend_older_days": pl.Int32,
     "season_ratio": pl.Float64,
     "season_orders": pl.Float64,
     "repurchase_rate": pl.Float64,
     "repurchase_usual": pl.Float64,  # the category's
+    "watched": pl.Int32,  # buyers whose days to come back are over, and who of them did
+    "came_back": pl.Int32,
     "order_value": pl.Float64,
     "order_value_usual": pl.Float64,  # the shop's
+    "value_orders": pl.Int32,  # orders of the base window that contain it, and their plain mean value
+    "value_mean": pl.Float64,
     "promotion_share": pl.Float64,
     "demand": pl.Float64,
     "demand_q10": pl.Float64,
@@ -67,12 +74,19 @@ FEATURES = {
     "demand_value": pl.Float64,  # demand x mean price paid in the base window, else x price
     "forecast_method": pl.String,  # "" where there was no forecast and the base rate stands in
     "stage": pl.String,
+    "breakout": pl.Boolean,
+    "breakout_orders": pl.Float64,  # see `selection.breakout`
+    "breakout_expected": pl.Float64,
     "margin": pl.Float64,  # share of the price that its unit cost leaves, at most 1; below 0 at a loss
     "satisfaction": pl.Float64,  # mean rating, shrunk, 0..1
+    "ratings": pl.Int32,  # how many, and their plain mean, 0..1
+    "rating_mean": pl.Float64,
     "tier_share": pl.Float64,  # of its buyers, those of high value, shrunk
     "tier_usual": pl.Float64,  # the shop's
+    "tier_buyers": pl.Int32,  # how many of its buyers are of high value
     "overlap": pl.Float64,  # of its buyers, those who buy a stronger item of its category as well
     "overlap_with": pl.Int32,  # that item's row
+    "overlap_buyers": pl.Int32,  # how many buyers they share
     "early_buyers": pl.Float64,
     "look_alikes": pl.String,  # JSON, see LAUNCHES
     **{name: SELECTION[name] for name in OPINIONS},
@@ -123,12 +137,23 @@ def build_features(
     stars = satisfaction(known.ratings, origin, known.zone, config)
     for part in (forecasts, stars):
         frame = frame.join(part, on="item_id", how="left", maintain_order="left")
+    broke = breakouts(
+        frame,
+        sales,
+        known.promoted_days,
+        origin,
+        config=config,
+        lifecycle=lifecycle,
+        history_days=history_days,
+    )
+    frame = frame.join(broke, on="item_row", how="left", maintain_order="left")
     frame = _young(frame, known.launches)
     counted = ("units", "revenue", "orders")
     zero = [f"{name}_{window}" for name in counted for window in ("recent", "base", "older", "half")]
     frame = frame.with_columns(
         pl.col(*zero, "revenue_long", "season_orders", "yearly_orders", "promotion_share").fill_null(0.0),
-        pl.col("buyers").fill_null(0),
+        pl.col("buyers", "value_orders", "ratings", "tier_buyers").fill_null(0),
+        pl.col("value_mean").fill_null(0.0),
         pl.coalesce("sold_price", "listed_price").alias("price"),
         pl.col("tier_usual").max().fill_null(0.0),
     )
@@ -137,7 +162,9 @@ def build_features(
         margin=pl.when(pl.col("price") > 0).then(1 - pl.col("unit_cost") / pl.col("price")),
     )
     shared = overlaps(known.purchases, frame, origin, config)
-    frame = frame.join(shared, on="item_row", how="left", maintain_order="left")
+    frame = frame.join(shared, on="item_row", how="left", maintain_order="left").with_columns(
+        pl.col("overlap_buyers").fill_null(0)
+    )
     frame = _trend(frame, config, history_days)
     frame = _season(frame, config, horizon, history_days)
     frame = _shrink(frame, config)
@@ -208,6 +235,8 @@ def _trend(frame: pl.DataFrame, config: FeaturesConfig, history_days: int) -> pl
     return frame.with_columns(
         pl.when(has).then((newer + prior) / (expected + prior) - 1).otherwise(0.0).alias("trend"),
         pl.when(has & (n > 0)).then(z).otherwise(0.0).alias("trend_z"),
+        pl.when(has).then(newer).otherwise(0.0).alias("trend_orders"),
+        pl.when(has).then(expected).otherwise(0.0).alias("trend_expected"),
     )
 
 

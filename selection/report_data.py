@@ -69,6 +69,7 @@ class Pick:
     known: dict[str, float | date | None]
     look_alikes: Sentences
     chosen: bool | None
+    breakout: bool
     history: list[Week]
     forecast: list[Week]
 
@@ -170,6 +171,7 @@ def _picks(rows: pl.DataFrame, inputs: ReportInputs, config: ReportConfig) -> li
             known={name: row[name] for name in OPINIONS},
             look_alikes=names[row["item_row"]],
             chosen=row["chosen"],
+            breakout=row["breakout"],
             history=history[row["item_row"]],
             forecast=forecast[row["item_id"]],
         )

@@ -112,6 +112,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         dead=config.lifecycle.dead_days,
         hit_ratio=config.outcomes.hit_ratio,
         hit=config.outcomes.horizon_days,
+        level=config.lifecycle.breakout_level,
     )
     texts = _texts(frame, windows, config.actions, currency)
     as_json = [
@@ -139,6 +140,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         *texts,
         *OPINIONS,
         pl.col("look_alikes").fill_null("[]"),
+        "breakout",
     )
 
 

@@ -93,7 +93,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="select",
-        version=3,
+        version=4,
         inputs=(*DECISION_FILES, "weights.json"),
         outputs=("selection.parquet",),
         work=work,

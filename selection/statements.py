@@ -3,87 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from selection.words import BAND_WORDS, count, money, percent, signed_percent
+from selection.known import Facts, Reason, Windows, plural
+from selection.statements_buyers import of_appeal, of_customers, of_price
+from selection.words import count, money, percent
 
-
-class Windows(NamedTuple):
-    """The lengths in days that the sentences name, and what a hit is."""
-
-    recent: int
-    base: int
-    repurchase: int
-    horizon: int
-    keep: int = 84
-    dead: int = 84
-    hit_ratio: float = 4.0
-    hit: int = 28
-
-
-class Facts(NamedTuple):
-    """What is known of one item; the names are the feature columns' (`selection.features.FEATURES`).
-
-    `place` and `place_of` are its rank by score among the living items of its category; 0 of 0 if none.
-    `overlap_name` is the title of the stronger item that shares its buyers.
-    """
-
-    action: str
-    stage: str
-    age_days: int | None
-    days_since_sale: int | None
-    buyers: int
-    trend: float
-    trend_z: float
-    trend_newer_days: int
-    trend_older_days: int
-    orders_recent: float
-    units_recent: float
-    season_ratio: float | None
-    repurchase_rate: float
-    repurchase_usual: float
-    order_value: float
-    order_value_usual: float
-    promotion_share: float
-    demand: float
-    demand_q10: float
-    demand_q90: float
-    demand_value: float
-    forecast_method: str
-    place: int
-    place_of: int
-    hit_probability: float | None = None
-    top_probability: float | None = None
-    keep_probability: float | None = None
-    expected_value: float | None = None
-    expected_value_q10: float | None = None
-    expected_value_q90: float | None = None
-    margin: float | None = None
-    satisfaction: float | None = None
-    tier_share: float = 0.0
-    tier_usual: float = 0.0
-    overlap: float | None = None
-    overlap_name: str | None = None
-    early_buyers: float | None = None
-    price_band: str = ""
-    price_place: float | None = None
-    elasticity: float | None = None
-    elasticity_low: float | None = None
-    elasticity_high: float | None = None
-    discount: float | None = None
-
-
-class Reason(NamedTuple):
-    """One sentence in both languages.
-
-    strength is 0 upwards, about 1 for what is remarkable. good: it speaks for trusting the item; None: it
-    speaks for whatever the action is.
-    """
-
-    strength: float
-    zh: str
-    en: str
-    good: bool | None = None
+__all__ = ["Facts", "Reason", "Windows", "statements"]
 
 
 def statements(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason]:
@@ -93,10 +18,11 @@ def statements(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason
     yield _demand(facts, windows, currency)
     yield _recent(facts, windows)
     yield from _chances(facts, windows, currency)
+    yield from _breakout(facts, windows)
     yield from _trend(facts)
-    yield from _customers(facts, windows, currency)
-    yield from _appeal(facts)
-    yield from _price(facts)
+    yield from of_customers(facts, windows, currency)
+    yield from of_appeal(facts)
+    yield from of_price(facts)
 
 
 def _life(facts: Facts, windows: Windows) -> Iterator[Reason]:
@@ -126,7 +52,7 @@ def _life(facts: Facts, windows: Windows) -> Iterator[Reason]:
         yield Reason(
             5,
             f"上市 {facts.age_days} 天，已有 {facts.buyers} 位买家",
-            f"{facts.age_days} days after launch it has {_plural(facts.buyers, 'buyer')}",
+            f"{facts.age_days} days after launch it has {plural(facts.buyers, 'buyer')}",
         )
 
 
@@ -205,121 +131,38 @@ def _chances(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason]:
         )
 
 
+def _breakout(facts: Facts, windows: Windows) -> Iterator[Reason]:
+    if not facts.breakout:
+        return
+    orders, expected = count(facts.breakout_orders), count(facts.breakout_expected)
+    level = f"{windows.level * 100:g}%"
+    why = "promotions and the shop's change allowed for"
+    yield Reason(
+        4.5,
+        f"突破：近 {windows.recent} 天有 {orders} 个订单，"
+        f"按其此前自身水平（已计入促销与全店变化）估计应有 {expected} 个，偶然如此的概率不到 {level}",
+        f"Breaks out: {orders} orders in the last {windows.recent} days, where its own level before, {why}, "
+        f"made an estimated {expected}; chance alone does that in under {level} of cases",
+        good=True,
+    )
+
+
 def _trend(facts: Facts) -> Iterator[Reason]:
     if abs(facts.trend_z) < 1 or abs(facts.trend) < 0.05 or facts.stage == "dead":
         return
+    if facts.breakout and facts.trend > 0:
+        return  # said already, and better
     strength = min(abs(facts.trend_z) / 2, 3.0)
     if facts.stage in {"growth", "decline"}:
         strength += 1.5
     newer, older = facts.trend_newer_days, facts.trend_older_days
-    change, errors = signed_percent(facts.trend), f"{abs(facts.trend_z):.1f}"
+    orders, expected = count(facts.trend_orders), count(facts.trend_expected)
+    errors = f"{abs(facts.trend_z):.1f}"
     yield Reason(
         strength,
-        f"近 {newer} 天日均订单比此前 {older} 天 {change}（已扣除全店变化，{errors} 个标准误）",
-        f"Orders a day are {change} in the last {newer} days against the {older} days before, "
-        f"net of the shop's own change ({errors} standard errors)",
+        f"近 {newer} 天有 {orders} 个订单，按此前 {older} 天的速度、计入全店变化应有 {expected} 个"
+        f"（相差 {errors} 个标准误）",
+        f"{plural(orders, 'order')} in the last {newer} days; the rate of the {older} days before, moved "
+        f"with the shop, made {expected} ({errors} standard errors apart)",
         good=facts.trend > 0,
     )
-
-
-def _customers(facts: Facts, windows: Windows, currency: str) -> Iterator[Reason]:
-    if facts.repurchase_usual > 0:
-        ratio = facts.repurchase_rate / facts.repurchase_usual
-        rate, usual = percent(facts.repurchase_rate), percent(facts.repurchase_usual)
-        yield Reason(
-            min(abs(ratio - 1) * 2, 1.8) if rate != usual else 0.0,
-            f"{rate} 的买家在 {windows.repurchase} 天内再次购买（品类平均 {usual}）",
-            f"{rate} of its buyers buy it again within {windows.repurchase} days (category: {usual})",
-            good=ratio > 1,
-        )
-    if facts.order_value_usual > 0 and facts.buyers > 0:
-        ratio = facts.order_value / facts.order_value_usual
-        value, usual = money(facts.order_value, currency), money(facts.order_value_usual, currency)
-        yield Reason(
-            min(abs(ratio - 1), 1.4),
-            f"含该商品的订单平均 {value}（全店平均 {usual}）",
-            f"Orders that contain it are worth {value} on average (shop: {usual})",
-            good=ratio > 1,
-        )
-    yield Reason(
-        0.6 if facts.buyers >= 10 else 0.5 if facts.buyers < 3 else 0.1,
-        f"近 {windows.base} 天有 {facts.buyers:,} 位不同买家",
-        f"{_plural(facts.buyers, 'distinct buyer')} in the last {windows.base} days",
-        good=True if facts.buyers >= 10 else False if facts.buyers < 3 else None,
-    )
-    if facts.promotion_share >= 0.5 and facts.buyers >= 3:
-        yield Reason(
-            0.9,
-            f"{percent(facts.promotion_share)} 的销量出自促销日",
-            f"{percent(facts.promotion_share)} of its units were sold on promotion days",
-            good=False,
-        )
-
-
-def _appeal(facts: Facts) -> Iterator[Reason]:
-    if facts.margin is not None:
-        yield Reason(
-            4.0 if facts.margin < 0 else abs(facts.margin - 0.3) * 2,
-            f"毛利率 {percent(facts.margin)}",
-            f"Sold below cost: margin {percent(facts.margin)}"
-            if facts.margin < 0
-            else f"Margin {percent(facts.margin)} of its price",
-            good=facts.margin >= 0.3,
-        )
-    if facts.satisfaction is not None:
-        stars = f"{facts.satisfaction * 10:.1f}"
-        yield Reason(
-            abs(facts.satisfaction - 0.7) * 4,
-            f"平均评分 {stars}（满分 10）",
-            f"Rated {stars} of 10 on average",
-            good=facts.satisfaction >= 0.7,
-        )
-    if facts.tier_usual > 0 and facts.buyers >= 3:
-        ratio = facts.tier_share / facts.tier_usual
-        share, usual = percent(facts.tier_share), percent(facts.tier_usual)
-        yield Reason(
-            min(abs(ratio - 1) * 1.5, 1.2) if share != usual else 0.0,
-            f"{share} 的买家是高价值用户（全店 {usual}）",
-            f"{share} of its buyers are high-value customers (shop: {usual})",
-            good=ratio > 1,
-        )
-    if facts.overlap is not None and facts.overlap_name:
-        share = percent(facts.overlap)
-        yield Reason(
-            facts.overlap * 2,
-            f"{share} 的买家也购买同品类更畅销的「{facts.overlap_name}」",
-            f"{share} of its buyers also buy “{facts.overlap_name}”, which sells better in its category",
-            good=False,
-        )
-    if facts.early_buyers is not None:
-        share = percent(facts.early_buyers)
-        yield Reason(
-            abs(facts.early_buyers - 0.5) * 4,
-            f"首批买家的眼光 {share}（50% 为一般：他们以往首批购买的新品后来表现如何）",
-            f"Its first buyers' record is {share} (50% is usual: how the new items they bought early fared)",
-            good=facts.early_buyers > 0.5,
-        )
-
-
-def _price(facts: Facts) -> Iterator[Reason]:
-    if facts.discount is not None and facts.action == "discount":
-        zh, en = f"建议降价 {percent(facts.discount)}", f"Suggested discount {percent(facts.discount)}"
-        if facts.elasticity is not None and facts.elasticity_low is not None:
-            ends = f"{facts.elasticity_low:.1f}…{facts.elasticity_high:.1f}"
-            zh = f"{zh}：价格弹性 {facts.elasticity:.1f}（90% 区间 {ends}）"
-            en = f"{en}: price elasticity {facts.elasticity:.1f} (90% interval {ends})"
-        else:
-            zh, en = f"{zh}；价格弹性无法识别", f"{en}; its price elasticity is not identifiable"
-        yield Reason(2.0, zh, en)
-    if facts.price_place is not None and facts.price_band in {"premium", "value"}:
-        zh_band, en_band = BAND_WORDS[facts.price_band]
-        place = percent(facts.price_place)
-        yield Reason(
-            0.3,
-            f"{zh_band}价格带：比本品类 {place} 的商品贵或相当",
-            f"{en_band.capitalize()} price band: {place} of its category cost as much or less",
-        )
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

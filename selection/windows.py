@@ -77,7 +77,10 @@ def _order_key() -> list[pl.Expr]:
 
 
 def order_values(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) -> pl.DataFrame:
-    """Returns the mean value of the orders that contain an item, shrunk to the mean order of the shop."""
+    """Returns the mean value of the orders that contain an item, shrunk to the mean order of the shop.
+
+    Beside it what was counted: `value_orders` of them, and `value_mean`, their plain mean.
+    """
     key = ["order_key", "order_user", "order_day"]
     lines = (
         purchases.filter(_since(origin, config.base_days) & (pl.col("quantity") > 0))
@@ -97,6 +100,8 @@ def order_values(purchases: pl.LazyFrame, origin: date, config: FeaturesConfig) 
         "item_row",
         ((pl.col("value_sum") + prior * shop) / (pl.col("value_orders") + prior)).alias("order_value"),
         pl.lit(shop).alias("order_value_usual"),
+        "value_orders",
+        (pl.col("value_sum") / pl.col("value_orders")).alias("value_mean"),
     )
 
 

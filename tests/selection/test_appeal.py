@@ -88,7 +88,7 @@ def of_one_group(*revenue):
 def test_an_item_shares_buyers_with_the_stronger_item_that_most_of_them_buy():
     bought = lines((0, 0, 9), (0, 1, 9), (1, 1, 5), (1, 2, 5), (2, 0, 1), (2, 1, 1), (2, 2, 1), (2, 3, 1))
     found = overlaps(bought, of_one_group(18.0, 10.0, 4.0), TODAY, CONFIG)
-    assert sorted(found.iter_rows()) == [(1, 0.5, 0), (2, 0.5, 0)]
+    assert sorted(found.iter_rows()) == [(1, 0.5, 0, 1), (2, 0.5, 0, 2)]
 
 
 def test_an_item_of_another_category_takes_no_buyers_away():
@@ -99,7 +99,7 @@ def test_an_item_of_another_category_takes_no_buyers_away():
 def test_one_shared_buyer_of_one_is_no_cannibal():
     config = FeaturesConfig(overlap_prior_buyers=4.0)
     found = overlaps(lines((0, 0, 9), (1, 0, 5)), of_one_group(9.0, 5.0), TODAY, config)
-    assert found.rows() == [(1, 0.2, 0)]
+    assert found.rows() == [(1, 0.2, 0, 1)]
 
 
 def test_purchases_before_the_base_window_are_no_buyers_of_now():

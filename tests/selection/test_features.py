@@ -260,7 +260,16 @@ def test_today_the_catalogue_decides_who_is_sellable(make_tables):
 
 
 #: Features that nothing is known of where nobody told.
-UNTOLD = ("margin", "satisfaction", "overlap", "overlap_with", "early_buyers", "look_alikes", *OPINIONS)
+UNTOLD = (
+    "margin",
+    "satisfaction",
+    "rating_mean",
+    "overlap",
+    "overlap_with",
+    "early_buyers",
+    "look_alikes",
+    *OPINIONS,
+)
 
 
 @pytest.mark.parametrize("days", [0, 1])

@@ -29,13 +29,19 @@ STEADY = Facts(
     trend_z=0.0,
     trend_newer_days=28,
     trend_older_days=84,
+    trend_orders=20.0,
+    trend_expected=20.0,
     orders_recent=20.0,
     units_recent=30.0,
     season_ratio=1.0,
     repurchase_rate=0.2,
     repurchase_usual=0.2,
+    watched=30,
+    came_back=6,
     order_value=30.0,
     order_value_usual=30.0,
+    value_orders=50,
+    value_mean=30.0,
     promotion_share=0.0,
     demand=31.0,
     demand_q10=20.0,
@@ -63,9 +69,13 @@ def test_reasons_carry_the_numbers_they_speak_of():
 def test_what_decided_the_action_comes_first():
     assert sentences(action="drop", stage="dead", days_since_sale=130)[0][0] == "已 130 天没有售出"
     assert "从未售出" in sentences(action="drop", stage="dead", days_since_sale=None)[0][0]
-    zh, en = sentences(action="discount", stage="decline", trend=-0.4, trend_z=-3.0)
-    assert zh[0] == "近 28 天日均订单比此前 84 天 -40%（已扣除全店变化，3.0 个标准误）"
-    assert "-40%" in en[0]
+    fell = {"trend": -0.4, "trend_z": -3.0, "trend_orders": 20.0, "trend_expected": 36.7}
+    zh, en = sentences(action="discount", stage="decline", **fell)
+    assert zh[0] == "近 28 天有 20 个订单，按此前 84 天的速度、计入全店变化应有 37 个（相差 3.0 个标准误）"
+    assert en[0] == (
+        "20 orders in the last 28 days; the rate of the 84 days before, moved with the shop, made 37 "
+        "(3.0 standard errors apart)"
+    )
     assert "23" in sentences(action="launch", stage="launch", age_days=23)[0][0]
     assert "3.1 倍" in sentences(stage="seasonal", season_ratio=3.1)[0][0]
 
@@ -75,8 +85,8 @@ def against(**changes):
 
 
 def test_what_speaks_against_the_action_is_said_too():
-    falling = {"trend": -0.4, "trend_z": -3.0}
-    assert "-40%" in against(action="push", **falling)[0]
+    falling = {"trend": -0.4, "trend_z": -3.0, "trend_expected": 36.7}
+    assert against(action="push", **falling)[0].startswith("20 orders in the last 28 days")
     assert against(action="discount", **falling) == [
         "Score ranks 9 of 90 live items in its category",
         "40 distinct buyers in the last 84 days",
@@ -85,9 +95,9 @@ def test_what_speaks_against_the_action_is_said_too():
         "90% chance that it sells something worth keeping in the next 84 days"
     )
     assert against(action="push", margin=-0.1)[0] == "Sold below cost: margin -10%"
-    crowded = {"overlap": 0.4, "overlap_name": "Rival"}
+    crowded = {"overlap": 0.4, "overlap_buyers": 18, "overlap_name": "Rival"}
     assert against(action="keep", **crowded) == [
-        "40% of its buyers also buy “Rival”, which sells better in its category"
+        "18 of its 40 buyers also buy “Rival”, which sells better in its category"
     ]
 
 
@@ -106,6 +116,8 @@ def test_no_more_than_three_speak_against_and_none_on_both_sides():
         trend_z=-3.0,
         margin=-0.1,
         satisfaction=0.2,
+        rating_mean=0.1,
+        ratings=9,
         promotion_share=0.9,
         overlap=0.9,
     )
@@ -120,12 +132,16 @@ def test_no_more_than_three_speak_against_and_none_on_both_sides():
     [
         ({"hit_probability": 0.4}, "40% chance of a hit: 4 times its category's mean sales in 28 days"),
         ({"top_probability": 0.8}, "80% chance of being among the best of its category by revenue"),
-        ({"satisfaction": 0.93}, "Rated 9.3 of 10 on average"),
+        ({"satisfaction": 0.9, "rating_mean": 0.93, "ratings": 7}, "Rated 9.3 of 10 on average (7 ratings)"),
         ({"margin": 0.65}, "Margin 65% of its price"),
-        ({"tier_share": 0.6, "tier_usual": 0.3}, "60% of its buyers are high-value customers (shop: 30%)"),
+        (
+            {"tier_share": 0.6, "tier_usual": 0.3, "tier_buyers": 28},
+            "28 of its 40 buyers are high-value customers (shop: 30%)",
+        ),
         (
             {"early_buyers": 0.8},
-            "Its first buyers' record is 80% (50% is usual: how the new items they bought early fared)",
+            "Its first buyers' record is an estimated 80% (50% is usual: how the new items that they bought "
+            "early fared)",
         ),
     ],
 )
@@ -137,7 +153,7 @@ def test_a_discount_names_its_elasticity_or_that_it_is_not_identifiable():
     known = {"elasticity": -1.8, "elasticity_low": -2.4, "elasticity_high": -1.2}
     declining = {"action": "discount", "stage": "decline", "discount": 0.15}
     assert (
-        "Suggested discount 15%: price elasticity -1.8 (90% interval -2.4…-1.2)"
+        "Suggested discount 15%: price elasticity an estimated -1.8 (90% interval -2.4…-1.2)"
         in sentences(**declining, **known)[1]
     )
     assert "Suggested discount 15%; its price elasticity is not identifiable" in sentences(**declining)[1]
