@@ -118,7 +118,9 @@ def view_of(channel: str, region: str) -> int:
     return CHANNEL if channel else REGION
 
 
-def part_of_days(shares: PlaceShares, view: int, share: float, mean: Floats) -> tuple[Floats, Floats, Floats]:
+def part_of_days(
+    shares: PlaceShares, view: int, share: float, mean: Float32s
+) -> tuple[Floats, Floats, Floats]:
     """Returns mean, q10 and q90 by day of a part of an item's forecast, each `(days,)`.
 
     Args:
@@ -132,7 +134,7 @@ def part_of_days(shares: PlaceShares, view: int, share: float, mean: Floats) -> 
     return part, *count_bounds(part, shares.ratios[view, DAY], widen)
 
 
-def part_of_total(shares: PlaceShares, view: int, share: float, mean: Floats) -> tuple[float, float, float]:
+def part_of_total(shares: PlaceShares, view: int, share: float, mean: Float32s) -> tuple[float, float, float]:
     """Returns mean, q10 and q90 of the sum of the horizon's days; arguments as of `part_of_days`."""
     total = np.array([share * float(mean[: shares.horizon_days].sum(dtype=np.float64))])
     low, high = count_bounds(total, shares.ratios[view, HORIZON])

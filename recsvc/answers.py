@@ -77,3 +77,21 @@ def no_list(segment: Segment) -> Degradation:
         detail=f"no list of category {quoted(segment.category)}, channel {segment.channel!r}, "
         f"region {segment.region!r}; a wider one took its place",
     )
+
+
+def unknown_place(facet: str, value: str, field: str, generation: Generation) -> UnknownNameError:
+    """Returns the error of a channel or region in which nothing of the snapshot sold.
+
+    Args:
+        facet: "channel" or "region".
+        value: its name in the request.
+        field: where it stands there.
+        generation: the snapshot that was asked.
+    """
+    return UnknownNameError(
+        f"{field} {quoted(value)} is not in snapshot {generation.snapshot_id}: nothing sold there; "
+        f"spell the {facet} as in the events",
+        reason=f"{facet.upper()}_NOT_FOUND",
+        field=field,
+        metadata={facet: value, "snapshot_id": generation.snapshot_id},
+    )

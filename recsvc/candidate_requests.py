@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 
 from recdata.snapshot.columns import NUMBERS
-from recsvc.answers import category_rows
-from recsvc.candidates import CandidateQuery, Order, Weights
+from recsvc.answers import category_rows, unknown_place
+from recsvc.candidates import LOCAL, CandidateQuery, Order, Weights
 from recsvc.checks import check_count, check_length
-from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
+from recsvc.errors import InvalidFieldError, quoted
 from recsvc.serving import Generation
 from recsvc.v1.selection_service_pb2 import CandidateFilter, ComponentWeight, ReviewState
 from recsvc.words import action_word, stage_word
 
-#: What candidates may be ordered by.
-ORDER_FIELDS = ("rank", *NUMBERS)
+#: What candidates may be ordered by; the last only where they sold in the channel or region asked for.
+ORDER_FIELDS = ("rank", *NUMBERS, *LOCAL)
 MAX_ORDER_FIELDS = 5
 MAX_ORDER_BYTES = 512
 MAX_WEIGHTS = 100
@@ -55,12 +55,12 @@ def state_wanted(filter_: CandidateFilter) -> ReviewState.ValueType:
     return filter_.review_state
 
 
-def order_of(order_by: str) -> Order:
+def order_of(order_by: str, filter_: CandidateFilter) -> Order:
     """Returns the order that a text such as "score desc, rank" asks for; an empty one is by rank.
 
     Raises:
-        InvalidFieldError: it names no field (reason UNKNOWN_ORDER_FIELD), too many, or says more of one than
-            "desc".
+        InvalidFieldError: it names no field (reason UNKNOWN_ORDER_FIELD), too many, one of a place without a
+            channel or region in the filter, or says more of one than "desc".
     """
     check_length("order_by", order_by, MAX_ORDER_BYTES)
     parts = order_by.split(",") if order_by.strip() else []
@@ -83,6 +83,11 @@ def order_of(order_by: str) -> Order:
                 "order_by",
                 f'order_by says {quoted(" ".join(rest))} of {name}; write "desc" for the largest first, '
                 "and nothing for the smallest",
+            )
+        if name in LOCAL and not (filter_.sold_in_channel or filter_.sold_in_region):
+            raise InvalidFieldError(
+                "order_by",
+                f"order_by names {name} of no place; give filter.sold_in_channel or filter.sold_in_region",
             )
         fields.append((name, bool(rest)))
     while fields and fields[-1] == ("rank", False):  # equals come by rank anyway
@@ -126,10 +131,4 @@ def weights_of(asked: Sequence[ComponentWeight], components: Sequence[str]) -> W
 def _check_sold(facet: str, value: str, generation: Generation) -> None:
     if value and generation.snapshot.facet_rows(facet, value) is None:
         field = f"filter.sold_in_{facet}"
-        raise UnknownNameError(
-            f"{field} {quoted(value)} is not in snapshot {generation.snapshot_id}: nothing sold there; "
-            f"spell the {facet} as in the events",
-            reason=f"{facet.upper()}_NOT_FOUND",
-            field=field,
-            metadata={facet: value, "snapshot_id": generation.snapshot_id},
-        )
+        raise unknown_place(facet, value, field, generation)

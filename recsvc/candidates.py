@@ -28,6 +28,11 @@ MAX_KEPT_BYTES = 32 << 20
 Order = tuple[tuple[str, bool], ...]
 #: Components with their weights, in the order of the snapshot's components.
 Weights = tuple[tuple[str, float], ...]
+#: What a place's part of is another quantity to order by.
+LOCAL = {"local_demand": "demand", "local_value": "expected_value"}
+#: A channel and a region, "" standing for all.
+Where = tuple[str, str]
+EVERYWHERE: Where = ("", "")
 #: The order by rank, as it lies in the snapshot.
 BY_RANK: Order = ()
 
@@ -105,13 +110,14 @@ class CandidateIndex:
         self.entries = CandidateEntries(snapshot)
         self.reviews = ReviewBook(snapshot)
 
-    def order(self, fields: Order) -> Int32s:
+    def order(self, fields: Order, where: Where = EVERYWHERE) -> Int32s:
         """Returns every place in an order; what is not known comes last, equals come by rank.
 
         Args:
-            fields: names of the columns' numbers, or "rank".
+            fields: names of the columns' numbers, of `LOCAL`, or "rank".
+            where: the channel and region that the fields of `LOCAL` are of.
         """
-        return self._kept.get(("order", fields), lambda: _sized(self._ordered(fields)))
+        return self._kept.get(("order", fields, where), lambda: _sized(self._ordered(fields, where)))
 
     def rescored(self, weights: Weights) -> Rescored:
         """Returns all candidates under other weights, of which none is negative and one is above 0.
@@ -135,15 +141,25 @@ class CandidateIndex:
         """
         return self._kept.get(("match", query, key), lambda: _sized(self._found(query, order)))
 
-    def _ordered(self, fields: Order) -> Int32s:
+    def _ordered(self, fields: Order, where: Where) -> Int32s:
         count = self.columns.rows.size
         places = np.arange(count, dtype=np.int32)
         keys = []
         for name, descending in fields:
-            values = places.astype(np.float64) if name == "rank" else self.columns.numbers[name]
+            if name in LOCAL:
+                values = self.columns.numbers[LOCAL[name]] * self._shares(where)
+            else:
+                values = places.astype(np.float64) if name == "rank" else self.columns.numbers[name]
             keys.append(-values if descending else values)
         # lexsort is stable, so equals stay by rank; its last key counts first; NaN comes last.
         return np.lexsort(keys[::-1]).astype(np.int32) if keys else places
+
+    def _shares(self, where: Where) -> NDArray[np.float64]:
+        """Returns the share of each candidate's demand that is of a channel and region, NaN if not told."""
+        places = self._snapshot.places
+        if places is None:
+            return np.full(self.columns.rows.size, np.nan)
+        return places.shares(places.within(*where))[self.columns.rows]
 
     def _rescored(self, weights: Weights) -> Rescored:
         parts = [self.columns.components[name] for name, _ in weights]

@@ -1,12 +1,16 @@
-"""Owns GetForecast."""
+"""Owns GetForecast: of a level and key, and of an item's part in a channel and region."""
 
 from __future__ import annotations
 
-from recsvc.answers import answer_info
+from recdata.places import WHOLE, PlaceShares, part_of_days, part_of_total, view_of
+from recdata.snapshot import ForecastRecord
+from recsvc.answers import answer_info, unknown_place
 from recsvc.call import Call
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
-from recsvc.forecast_messages import forecast_message
+from recsvc.forecast_messages import forecast_message, local_message
+from recsvc.serving import Generation
 from recsvc.v1.selection_service_pb2 import (
+    Forecast,
     ForecastLevel,
     GetForecastRequest,
     GetForecastResponse,
@@ -36,8 +40,8 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
     """Returns a serialised GetForecastResponse.
 
     Raises:
-        UnknownNameError: there is no such forecast.
-        InvalidFieldError: no level, or a negative number of days.
+        UnknownNameError: there is no such forecast, or the snapshot does not know the channel or region.
+        InvalidFieldError: no level, a negative number of days, or a place beside another level than an item.
     """
     generation = call.generation
     level = LEVELS.get(request.level)
@@ -48,6 +52,7 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
         raise InvalidFieldError(
             "days", f"days is {request.days}; give 0 for the whole horizon, or 1 and more"
         )
+    places = _places(request, level, generation) if request.channel or request.region else None
     record = generation.snapshot.forecast(level, request.key)
     if record is None:
         raise UnknownNameError(
@@ -58,5 +63,45 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
             metadata={"level": level, "key": request.key, "snapshot_id": generation.snapshot_id},
         )
     count = min(request.days or record.mean.size, record.mean.size)
-    forecast = forecast_message(request.level, request.key, record, count)
+    if places is None:
+        forecast = forecast_message(request.level, request.key, record, count)
+    else:
+        forecast = _local(request, record, places, generation, count)
     return GetForecastResponse(forecast=forecast, info=answer_info(generation)).SerializeToString()
+
+
+def _places(request: GetForecastRequest, level: str, generation: Generation) -> PlaceShares | None:
+    if level != "item":
+        field = "channel" if request.channel else "region"
+        value = quoted(getattr(request, field))
+        raise InvalidFieldError(
+            field, f"{field} is {value} beside level {level.upper()}; only items are forecast by {field}"
+        )
+    found = generation.snapshot.places
+    if request.channel and (found is None or request.channel not in found.channels):
+        raise unknown_place("channel", request.channel, "channel", generation)
+    if request.region and (found is None or request.region not in found.regions):
+        raise unknown_place("region", request.region, "region", generation)
+    return found
+
+
+def _local(
+    request: GetForecastRequest,
+    record: ForecastRecord,
+    places: PlaceShares,
+    generation: Generation,
+    count: int,
+) -> Forecast:
+    item_row = generation.snapshot.item_row(request.key)
+    # What has a forecast is an item; without a row it would be another snapshot's.
+    share = (
+        0.0 if item_row is None else places.share(item_row, places.within(request.channel, request.region))
+    )
+    view = view_of(request.channel, request.region)
+    total = part_of_total(places, view, share, record.mean)
+    if share >= WHOLE:
+        part = record
+    else:
+        mean, q10, q90 = part_of_days(places, view, share, record.mean)
+        part = ForecastRecord(record.first_day, record.method, *(e.astype("f4") for e in (mean, q10, q90)))
+    return local_message(request, part, count, share, min(places.horizon_days, record.mean.size), total)

@@ -13,6 +13,7 @@ from recsvc import paging
 from recsvc.answers import answer_info, language_of
 from recsvc.call import Call
 from recsvc.candidate_requests import order_of, query_of, state_wanted, weights_of
+from recsvc.candidates import EVERYWHERE, LOCAL, CandidateQuery
 from recsvc.review_book import UNTOUCHED, status_of
 from recsvc.reviewing import candidate_place, review_message
 from recsvc.v1.selection_service_pb2 import (
@@ -38,8 +39,11 @@ def list_candidates(call: Call, request: ListCandidatesRequest) -> bytes:
     """
     generation = call.generation
     index = generation.candidates
-    fields = order_of(request.order_by)
-    page = _page(call, request, index.order(fields), fields)
+    fields = order_of(request.order_by, request.filter)
+    local = any(name in LOCAL for name, _ in fields)
+    where = (request.filter.sold_in_channel, request.filter.sold_in_region) if local else EVERYWHERE
+    query = query_of(request.filter, generation)
+    page = _page(call, request, index.order(fields, where), (fields, where), query)
     results = index.entries.results(
         page.places,
         _reviews(call, page.places),
@@ -65,7 +69,7 @@ def rescore_candidates(call: Call, request: RescoreCandidatesRequest) -> bytes:
     index = generation.candidates
     weights = weights_of(request.weights, list(index.columns.components))
     made = index.rescored(weights)
-    page = _page(call, request, made.order, ("weights", weights))
+    page = _page(call, request, made.order, ("weights", weights), query_of(request.filter, generation))
     results = index.entries.rescored(
         page.places,
         made.ranks[page.places].tolist(),
@@ -116,9 +120,13 @@ class _Page:
 
 
 def _page(
-    call: Call, request: ListCandidatesRequest | RescoreCandidatesRequest, order: Int32s, key: Hashable
+    call: Call,
+    request: ListCandidatesRequest | RescoreCandidatesRequest,
+    order: Int32s,
+    key: Hashable,
+    query: CandidateQuery,
 ) -> _Page:
-    """Returns the page of an order that a request asks for.
+    """Returns the page of an order that a request and its filter's query ask for.
 
     A token holds the place in the whole order where the next page begins, and not how many have been shown:
     whoever reviews what is pending takes it off the list, and must not skip as many on the next page.
@@ -127,7 +135,7 @@ def _page(
     limit = paging.page_size(request.page_size)
     start = paging.page_start(request, request.page_token, generation.snapshot_id)
     wanted = state_wanted(request.filter)
-    at = generation.candidates.matching(query_of(request.filter, generation), key, order)
+    at = generation.candidates.matching(query, key, order)
     if wanted:
         if call.view is None:
             raise LiveStoreUnavailableError(

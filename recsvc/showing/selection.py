@@ -205,11 +205,22 @@ def _item_id(entry: Candidate) -> str:
 def _shape(out: Console, forecast: Forecast) -> None:
     """Prints of what a forecast is, its sum, and its shape as bars."""
     level = word(ForecastLevel.Name(forecast.level), "FORECAST_LEVEL_")
-    name = f"{level} {forecast.key}".rstrip()
+    places = [
+        f"{kind} {getattr(forecast, kind)}" for kind in ("channel", "region") if getattr(forecast, kind)
+    ]
+    name = f"{level} {forecast.key}".rstrip() + (f" in {', '.join(places)}" if places else "")
     means = [day.mean for day in forecast.days]
     out.print(
         Text(f"Forecast of {name} ({forecast.method}): {len(means)} days, {sum(means):,.0f} units in all")
     )
+    if forecast.HasField("total"):
+        total = forecast.total
+        out.print(
+            Text(
+                f"{forecast.share:.2%} of the item's demand; the first {total.days} days together "
+                f"{total.mean:,.1f} ({total.q10:,.0f} – {total.q90:,.0f})"
+            )
+        )
     out.print(Text(sparkline(means), overflow="fold"))
 
 

@@ -272,7 +272,9 @@ class ListCandidatesRequest(_message.Message):
     """The order: fields parted by commas, each with " desc" for the largest first, as in "expected_value desc, rank"; at
     most 5. Fields are rank, score, expected_value, hit_probability, top_probability, keep_probability,
     revenue_at_stake, demand, recent_sales, trend, repurchase_rate, order_value, price_place, elasticity and discount;
-    what is not known comes last either way, and equals come by rank. Empty means "rank".
+    what is not known comes last either way, and equals come by rank. With sold_in_channel or sold_in_region in the
+    filter also local_demand and local_value: the part of demand and of expected_value that falls there. Empty means
+    "rank".
     """
     @_builtins.property
     def filter(self) -> Global___CandidateFilter:
@@ -628,22 +630,30 @@ class GetForecastRequest(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
     level: Global___ForecastLevel.ValueType
     """Whose demand is asked for. Required."""
     key: _builtins.str
     """Which channel, region, category or item; empty for the whole shop."""
     days: _builtins.int
     """How many days to return, from the first on. 0 means the whole horizon; a negative number is an error."""
+    channel: _builtins.str
+    """ITEM only: what of the item's demand falls on this channel, spelled as in the events. Empty means all channels."""
+    region: _builtins.str
+    """ITEM only: what of the item's demand falls on this region, spelled as in the events. Empty means all regions."""
     def __init__(
         self,
         *,
         level: Global___ForecastLevel.ValueType = ...,
         key: _builtins.str = ...,
         days: _builtins.int = ...,
+        channel: _builtins.str = ...,
+        region: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "key", b"key", "level", b"level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "days", b"days", "key", b"key", "level", b"level", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -689,15 +699,33 @@ class Forecast(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     DAYS_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
     level: Global___ForecastLevel.ValueType
     """Whose demand it is."""
     key: _builtins.str
     """Which channel, region, category or item."""
     method: _builtins.str
     """The method that made the forecast."""
+    channel: _builtins.str
+    """The channel that it is of; empty for all."""
+    region: _builtins.str
+    """The region that it is of; empty for all."""
+    share: _builtins.float
+    """The share of the item's demand, 0 to 1, that falls on the channel and region; 0 where nothing sells any more. The
+    shares of all channels add up to 1, and so do those of all regions. Only with a channel or region.
+    """
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastDay]:
         """The days, in order, without gaps."""
+
+    @_builtins.property
+    def total(self) -> Global___DemandTotal:
+        """Demand of the snapshot's horizon together, whose bounds those of single days do not add up to. Only with a channel
+        or region.
+        """
 
     def __init__(
         self,
@@ -706,14 +734,54 @@ class Forecast(_message.Message):
         key: _builtins.str = ...,
         method: _builtins.str = ...,
         days: _abc.Iterable[Global___ForecastDay] | None = ...,
+        channel: _builtins.str = ...,
+        region: _builtins.str = ...,
+        share: _builtins.float | None = ...,
+        total: Global___DemandTotal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "share", b"share", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_share", b"_share", "channel", b"channel", "days", b"days", "key", b"key", "level", b"level", "method", b"method", "region", b"region", "share", b"share", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__share: _TypeAlias = _typing.Literal["share"]  # noqa: Y015
+    _WhichOneofArgType__share: _TypeAlias = _typing.Literal["_share", b"_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share) -> _WhichOneofReturnType__share | None: ...
+
+Global___Forecast: _TypeAlias = Forecast  # noqa: Y015
+
+@_typing.final
+class DemandTotal(_message.Message):
+    """Demand of several days together, in units."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    Q10_FIELD_NUMBER: _builtins.int
+    Q90_FIELD_NUMBER: _builtins.int
+    days: _builtins.int
+    """How many days, from the first on."""
+    mean: _builtins.float
+    """Expected demand."""
+    q10: _builtins.float
+    """Demand that is passed in nine cases of ten."""
+    q90: _builtins.float
+    """Demand that is reached in one case of ten only."""
+    def __init__(
+        self,
+        *,
+        days: _builtins.int = ...,
+        mean: _builtins.float = ...,
+        q10: _builtins.float = ...,
+        q90: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "key", b"key", "level", b"level", "method", b"method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "mean", b"mean", "q10", b"q10", "q90", b"q90"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Forecast: _TypeAlias = Forecast  # noqa: Y015
+Global___DemandTotal: _TypeAlias = DemandTotal  # noqa: Y015
 
 @_typing.final
 class ForecastDay(_message.Message):

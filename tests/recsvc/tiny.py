@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recdata.places import PlaceShares
 from recdata.releases import Releases
 from recdata.snapshot import (
     CandidateRecord,
@@ -108,6 +109,7 @@ class Tiny:
     business_timezone: str = "UTC"
     candidates: list[CandidateRecord] = field(default_factory=plain_candidates)
     forecasts: dict[tuple[str, str], ForecastRecord] = field(default_factory=dict)
+    places: PlaceShares | None = None
     lists: dict[tuple[str, int, str, str, str], RankedList] = field(
         default_factory=lambda: {
             ("best", 28, "", "", ""): ranked_list("beer", "milk", "apple", "bread"),
@@ -191,6 +193,8 @@ class Tiny:
         flat = np.array([3, 4, 5], np.float32)
         total = ForecastRecord(AS_OF, "prophet", flat, flat - 1, flat + 1)
         writer.write_forecasts({("total", ""): total} | self.forecasts)
+        if self.places is not None:
+            writer.write_places(self.places)
         writer.write_candidates(self.candidates)
         return writer.finish(
             as_of=AS_OF,
