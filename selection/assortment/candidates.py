@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import ALL
 from recdata.errors import RunError
-from recdata.sums import group_sums
+from recdata.places import PlaceShares
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.limits import is_inside
 from selection.config import FeaturesConfig
@@ -30,15 +27,11 @@ CANDIDATES = {
     "loses": pl.Boolean,  # its unit cost is above what it sells for
 }
 
-#: Orders of the shop's own share that an item's share of a channel or region is drawn towards.
-PLACE_PRIOR_ORDERS = 5.0
-
 
 def candidates(
     selection: pl.DataFrame,
     items: pl.DataFrame,
-    daily_sales: pl.LazyFrame,
-    as_of: date,
+    places: PlaceShares | None,
     *,
     config: AssortmentConfig,
     features: FeaturesConfig,
@@ -48,9 +41,16 @@ def candidates(
     Value is the expected value (the forecast money where there is none), in the channel and region asked
     for; as margin it is less what the forecast units cost. Cost is what they cost to buy in.
 
+    Args:
+        selection: the night's selection.
+        items: the catalogue.
+        places: how demand falls on channels and regions; needed where one is asked for.
+        config: what is asked for.
+        features: how deep the categories with slots are.
+
     Raises:
         RunError: an item that must be in or out is not among those that can be sold, nor any of a category
-            with limits; a channel or region has never sold anything.
+            with limits; nothing sells in the channel or region.
     """
     _known(selection, config)
     path = pl.col("category").str.split(" > ").list.head(features.category_depth).list.join(" > ")
@@ -61,12 +61,9 @@ def candidates(
         .sort("item_row")
         .with_columns(revenue=revenue, slot_category=path)
     )
-    share = _place_share(daily_sales, as_of, config, features)
-    frame = frame.join(share, on="item_row", how="left", maintain_order="left").with_columns(
-        revenue=pl.col("revenue") * pl.col("place_share").fill_null(share.get_column("usual").max())
-        if not share.is_empty()
-        else pl.col("revenue")
-    )
+    if config.channel or config.region:
+        share = _place_shares(places, config)[frame.get_column("item_row").to_numpy()]
+        frame = frame.with_columns(revenue=pl.col("revenue") * pl.Series(share))
     paid = (
         pl.when(pl.col("demand") > 0).then(pl.col("revenue_at_stake") / pl.col("demand")).otherwise("listed")
     )
@@ -154,26 +151,13 @@ def _known(selection: pl.DataFrame, config: AssortmentConfig) -> None:
                 )
 
 
-def _place_share(
-    daily_sales: pl.LazyFrame, as_of: date, config: AssortmentConfig, features: FeaturesConfig
-) -> pl.DataFrame:
-    """Returns item_row, `place_share` and `usual`: how much of an item sells in the channel and region."""
+def _place_shares(places: PlaceShares | None, config: AssortmentConfig) -> NDArray[np.float64]:
+    """Returns how much of each item's demand falls on the channel and region, `(n_items,)`."""
     asked = {"channel": config.channel, "region": config.region}
-    asked = {name: value for name, value in asked.items() if value != ALL}
-    if not asked:
-        return pl.DataFrame(schema={"item_row": pl.Int32, "place_share": pl.Float64, "usual": pl.Float64})
-    since = as_of - timedelta(days=features.recent_days + features.base_days)
-    here = pl.all_horizontal(pl.col(name) == value for name, value in asked.items())
-    sales = (
-        daily_sales.filter((pl.col("day") >= since) & (pl.col("day") < as_of))
-        .select("item_row", "orders", here=pl.when(here).then("orders").otherwise(0))
-        .collect()
-    )
-    sums = group_sums(sales, ["item_row"], ["orders", "here"])
-    total, inside = (float(sums.get_column(name).to_numpy().sum()) for name in ("orders", "here"))
-    if inside <= 0:
-        told = " and ".join(f"{name} {value!r}" for name, value in asked.items())
-        raise RunError(f"selection.assortment: nothing was sold in {told} since {since}; mend the name")
-    usual = inside / total
-    drawn = (pl.col("here") + PLACE_PRIOR_ORDERS * usual) / (pl.col("orders") + PLACE_PRIOR_ORDERS)
-    return sums.select("item_row", place_share=drawn, usual=pl.lit(usual))
+    told = " and ".join(f"{name} {value!r}" for name, value in asked.items() if value)
+    within = None if places is None else places.within(config.channel, config.region)
+    if places is None or within is None or not within.any():
+        raise RunError(f"selection.assortment: nothing was sold in {told}; mend the name")
+    if not places.shop[within].any():
+        raise RunError(f"selection.assortment: {told} has closed; ask for a place that sells")
+    return places.shares(within)

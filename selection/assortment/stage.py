@@ -7,17 +7,18 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from recdata.artefacts import read_artefact, scan_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.runs import Stage, StageContext
 from selection.assortment.asked import on_sale
 from selection.assortment.candidates import candidates
 from selection.assortment.plan import plan_assortment
 from selection.config import SelectionConfig
+from selection.places import PLACE_FILES, read_places
 
 FILES = (
     "selection.parquet",
     "items.parquet",
-    "daily_sales.parquet",
+    *PLACE_FILES,  # where a channel or region is asked for
     "similar_rows.npy",
     "similar_scores.npy",
     "together_rows.npy",
@@ -36,8 +37,7 @@ def assortment_stage(config: SelectionConfig) -> Stage:
         frame = candidates(
             selection,
             items,
-            scan_artefact(ctx.source("daily_sales.parquet"), "daily_sales"),
-            ctx.run.as_of,
+            read_places(ctx.run) if asked.channel or asked.region else None,
             config=asked,
             features=config.features,
         )
@@ -62,7 +62,7 @@ def assortment_stage(config: SelectionConfig) -> Stage:
 
     return Stage(
         name="assortment",
-        version=3,
+        version=4,
         inputs=FILES,
         outputs=("assortment.parquet", "assortment.json"),
         work=work,

@@ -11,8 +11,17 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import ASSORTMENT, SELECTION, read_artefact, write_artefact
+from recdata.artefacts import (
+    ASSORTMENT,
+    PLACE_SHARES,
+    PLACE_WEIGHTS,
+    PLACES,
+    SELECTION,
+    read_artefact,
+    write_artefact,
+)
 from recdata.errors import RunError
+from recdata.places import RATIOS_SHAPE, PlaceFigures
 from selection.assortment.candidates import CANDIDATES, candidates, substitutes
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.explain import find_conflict
@@ -323,7 +332,7 @@ def test_the_stage_writes_what_was_chosen_and_the_same_bytes_again(busy_shop, tm
     [
         ({"slots": {"Z": 3}}, "no item on sale is in category 'Z'"),
         ({"always": ("nope",)}, "always: 'nope' cannot be sold"),
-        ({"channel": "moon"}, "nothing was sold in channel 'moon'"),
+        ({"channel": "app"}, "no places artefact"),
     ],
 )
 def test_names_that_nothing_has_are_errors(busy_shop, tmp_path, config, told):
@@ -381,9 +390,7 @@ def money_of(make_tables, day, **config):
     schema = {"item_row": pl.Int32, "expected_value": pl.Float64}
     selection = pl.DataFrame(rows, schema_overrides=schema)
     asked = AssortmentConfig(**config)
-    return candidates(
-        selection, tables.items, tables.daily_sales, tables.as_of, config=asked, features=FeaturesConfig()
-    )
+    return candidates(selection, tables.items, None, config=asked, features=FeaturesConfig())
 
 
 def test_an_item_with_a_negative_margin_is_left_out_where_margin_counts(make_tables, busy_shop):
@@ -397,23 +404,46 @@ def test_an_item_with_a_negative_margin_is_left_out_where_margin_counts(make_tab
     assert money_of(make_tables, day, listing_cost=8.0).get_column("value").to_list() == [42.0, 42.0]
 
 
-def test_only_the_share_of_the_channel_and_region_counts(busy_shop, tmp_path):
-    _, config = selected(busy_shop, tmp_path, channel="app", region="north")
-    sales = busy_shop.daily_sales.with_columns(
-        channel=pl.when(pl.col("item_row") < 40).then(pl.lit("app")).otherwise(pl.lit("shop")),
-        region=pl.lit("north"),
-    )
-    frame = candidates(
-        selection_of(busy_shop),
-        busy_shop.items,
-        sales,
-        busy_shop.as_of,
-        config=config.assortment,
-        features=config.features,
-    )
-    share = frame.get_column("value").to_numpy() / (np.arange(80) + 10.0)
-    assert share[:40].min() > 0.6
-    assert share[40:].max() < 0.4
+def places_of(run):
+    """Writes shares of three places: X sells in the app, Y mostly in the shop, the kiosk has closed."""
+    places = {"channel": ["app", "kiosk", "shop"], "region": ["north"] * 3, "share": [0.5, 0.0, 0.5]}
+    named = pl.DataFrame({"place_row": range(3), **places, "first_sold_on": None, "last_sold_on": None})
+    own = [("item", row, 0 if row < 40 else 2, 1.0) for row in range(80)]
+    weights = {"own": [0.8] * 80, "category": [0.0] * 80, "shop": [0.2] * 80}
+    weighed = pl.DataFrame({"item_row": range(80), "category_row": [-1] * 80, **weights})
+    for name, schema, frame in (
+        ("places", PLACES, named),
+        ("place_shares", PLACE_SHARES, pl.DataFrame(own, schema=PLACE_SHARES, orient="row")),
+        ("place_weights", PLACE_WEIGHTS, weighed),
+    ):
+        write_artefact(frame.cast(schema), run.path / f"{name}.parquet", name)
+    ratios = np.ones(RATIOS_SHAPE).tolist()
+    figures = PlaceFigures(horizon_days=28, ratios=ratios, weights=[], unit_edges=[], covered={})
+    (run.path / "places.json").write_bytes(msgspec.json.encode(figures))
+
+
+@pytest.mark.parametrize("place", [{"channel": "app", "region": "north"}, {"channel": "app"}])
+def test_only_the_share_of_the_channel_and_region_counts(busy_shop, tmp_path, place):
+    run, config = selected(busy_shop, tmp_path, **place)
+    places_of(run)
+    run.execute([assortment_stage(config)])
+    value = read_artefact(run.resolve("assortment.parquet"), "assortment").get_column("value").to_numpy()
+    assert value / (np.arange(80) + 10.0) == pytest.approx([0.9] * 40 + [0.1] * 40)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({"channel": "moon"}, "nothing was sold in channel 'moon'; mend the name"),
+        ({"channel": "app", "region": "west"}, "nothing was sold in channel 'app' and region 'west'"),
+        ({"channel": "kiosk"}, "channel 'kiosk' has closed"),
+    ],
+)
+def test_a_place_where_nothing_sells_is_an_error(busy_shop, tmp_path, place, told):
+    run, config = selected(busy_shop, tmp_path, **place)
+    places_of(run)
+    with pytest.raises(RunError, match=told):
+        run.execute([assortment_stage(config)])
 
 
 def test_an_empty_shelf_and_one_of_zeros_are_answers():
