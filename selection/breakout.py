@@ -61,29 +61,61 @@ def breakouts(
     lifecycle: LifecycleConfig,
     history_days: int,
 ) -> pl.DataFrame:
-    """Returns `BREAKOUTS`, one row an item of `ages`, by item_row.
+    """Returns `BREAKOUTS`, one row an item of `ages`, in its order; arguments as of `rates_of`.
+
+    An item breaks out where p is at most `breakout_level` and its orders are at least `breakout_ratio` times
+    what was to be expected.
+    """
+    rates = rates_of(ages, sales, promoted, origin, config=config, history_days=history_days)
+    weight = exposure(rates)
+    expected = rates.older * weight
+    chance = chance_of(rates, weight)
+    broke = (chance <= lifecycle.breakout_level) & (rates.newer >= lifecycle.breakout_ratio * expected)
+    return ages.select(
+        "item_row",
+        pl.Series("breakout", broke, dtype=pl.Boolean),
+        pl.Series("breakout_orders", rates.newer, dtype=pl.Float64),
+        pl.Series("breakout_expected", expected, dtype=pl.Float64),
+    ).select(pl.col(name).cast(dtype) for name, dtype in BREAKOUTS.items())
+
+
+def rates_of(
+    ages: pl.DataFrame,
+    sales: pl.DataFrame,
+    promoted: pl.LazyFrame,
+    origin: date,
+    *,
+    config: FeaturesConfig,
+    history_days: int,
+    ahead_days: int = 0,
+) -> Rates:
+    """Returns orders and days of the recent window and of the one before it, in the order of `ages`.
 
     Args:
         ages: item_row and age_days at the origin, null where not known.
-        sales: DAILY_SALES before the origin, back to both windows at least.
-        promoted: PROMOTED_DAYS before the origin.
+        sales: DAILY_SALES of both windows at least.
+        promoted: PROMOTED_DAYS of both windows at least.
         origin: the day that is not known yet.
         config: lengths of the windows.
-        lifecycle: level and ratio of a breakout.
         history_days: how long the shop's sales go back.
+        ahead_days: how far behind the origin the newer window ends; above 0 for asking, when it is over,
+            what came of a breakout.
     """
     recent, base = config.recent_days, config.base_days
-    first, middle = origin - timedelta(days=recent + base), origin - timedelta(days=recent)
-    newer = pl.col("day") >= middle
-    sold = sales.filter(pl.col("day") >= first).select("item_row", "day", "orders")
-    stood = promoted.filter(pl.col("day") >= first).select("item_row", "day").unique().collect()
-    on = sold.filter(~newer).join(stood, on=["item_row", "day"], how="semi", maintain_order="left")
+    middle = origin - timedelta(days=recent)
+    stop = origin + timedelta(days=ahead_days)
+    day = pl.col("day")
+    newer = day.is_between(stop - timedelta(days=recent), stop, closed="left")
+    older = day.is_between(middle - timedelta(days=base), middle, closed="left")
+    sold = sales.filter(newer | older).select("item_row", "day", "orders")
+    stood = promoted.filter(newer | older).select("item_row", "day").unique().collect()
+    on = sold.filter(older).join(stood, on=["item_row", "day"], how="semi", maintain_order="left")
     parts = (
         group_sums(
             sold.select(
                 "item_row",
                 newer=pl.when(newer).then("orders").otherwise(0),
-                older=pl.when(newer).then(0).otherwise("orders"),
+                older=pl.when(older).then("orders").otherwise(0),
             ),
             ["item_row"],
             ["newer", "older"],
@@ -91,31 +123,18 @@ def breakouts(
         group_sums(
             on.select("item_row", older_promoted_orders="orders"), ["item_row"], ["older_promoted_orders"]
         ),
-        stood.group_by("item_row").agg(
-            newer_promoted=newer.sum().cast(pl.Float64), older_promoted=(~newer).sum().cast(pl.Float64)
-        ),
+        stood.group_by("item_row").agg(newer_promoted=newer.sum(), older_promoted=older.sum()),
     )
-    frame = ages.select("item_row", "age_days").sort("item_row")
+    frame = ages.select("item_row", "age_days")
     for part in parts:
         frame = frame.join(part, on="item_row", how="left", maintain_order="left")
     age = pl.col("age_days").fill_null(history_days).clip(upper_bound=history_days)
-    before = (age - recent).clip(0, base).cast(pl.Float64)
-    frame = frame.with_columns(pl.col("^(newer|older).*$").fill_null(0.0)).with_columns(
+    before = (age - recent).clip(0, base)
+    frame = frame.with_columns(pl.col("^(newer|older).*$").cast(pl.Float64).fill_null(0.0)).with_columns(
         newer_days=pl.lit(float(recent)),
-        older_days=pl.when(before >= config.trend_min_days).then(before).otherwise(0.0),
+        older_days=pl.when(before >= config.trend_min_days).then(before).otherwise(0).cast(pl.Float64),
     )
-    names = Rates.__dataclass_fields__
-    rates = Rates(**{name: frame.get_column(name).cast(pl.Float64).to_numpy() for name in names})
-    weight = exposure(rates)
-    expected = rates.older * weight
-    chance = chance_of(rates, weight)
-    broke = (chance <= lifecycle.breakout_level) & (rates.newer >= lifecycle.breakout_ratio * expected)
-    return frame.select(
-        "item_row",
-        pl.Series("breakout", broke, dtype=pl.Boolean),
-        pl.Series("breakout_orders", rates.newer, dtype=pl.Float64),
-        pl.Series("breakout_expected", expected, dtype=pl.Float64),
-    ).select(pl.col(name).cast(dtype) for name, dtype in BREAKOUTS.items())
+    return Rates(**{name: frame.get_column(name).to_numpy() for name in Rates.__dataclass_fields__})
 
 
 def uplift(rates: Rates) -> float:
