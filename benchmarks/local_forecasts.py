@@ -1,20 +1,21 @@
 """Judges forecasts by item and place beside plain rules, at the run's own past origins.
 
-    python benchmarks/local_forecasts.py --home HOME [--by-home] [--regular 4] [--config FILE]
+    python benchmarks/local_forecasts.py --home HOME [--by-home] [--regular 4] [--last N] [--config FILE]
 
 Every pair of an item that was forecast and a place (channel and region) counts, whether it ever sold or not;
 the horizon's units are compared with what was sold. All rules stand on the morning of the origin. Measures:
 
 - squares: squared errors over the usual rate (a count's variance), summed and divided by the units sold; the
-  usual rate is the mean of all rules' forecasts and 0.01 units a day. It is least for the mean, which is what
-  stock is planned with.
+  usual rate is the mean of the plain rules' forecasts and 0.01 units a day. It is least for the mean, which
+  is what stock is planned with.
 - WAPE: absolute errors over units sold. It is least for the median, which is nothing for most pairs, so
   "nothing" is among the rules.
 - the same WAPE of a category in a place, and of a place.
 
-"regular" pairs sold at least so many units in the 84 days before. With --by-home a place is where the buyer
-lives (`region` of the customers), for shops whose events tell none. --made ITEMS REGIONS makes a shop of that
-size instead, with two channels and a year of sales, to see time and memory.
+"regular" pairs sold at least so many units in the 84 days before. With --last only so many of the latest
+origins are judged; all of them teach. With --by-home a place is where the buyer lives (`region` of the
+customers), for shops whose events tell none. --made ITEMS REGIONS makes a shop of that size instead, with two
+channels and a year of sales, to see time and memory.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, help="TOML config; defaults without it")
     parser.add_argument("--by-home", action="store_true", help="places are where buyers live")
     parser.add_argument("--regular", type=float, default=4.0, help="units in 84 days of a regular pair")
+    parser.add_argument("--last", type=int, default=1_000, help="origins to judge, the latest ones")
     parser.add_argument("--made", type=int, nargs=2, metavar=("ITEMS", "REGIONS"), help="a made shop")
     asked = parser.parse_args()
     config = load_config(asked.config, "training", TrainingConfig)
@@ -90,11 +92,12 @@ def main() -> None:
         console = Console(width=130)
         console.print(f"{sales.n_items:,} items, {sales.n_places} places, {len(sales.starts):,} pairs")
         began, spent = time.perf_counter(), time.process_time()
-        judged, judging = Judged(), 0.0
-        for outcome in walk_places(sales, means, horizon=config.forecast.horizon_days, config=config.places):
+        judged, judging, horizon = Judged(), 0.0, config.forecast.horizon_days
+        ended = [] if asked.made else sorted(day for day in means if day + horizon <= sales.n_days)
+        for outcome in walk_places(sales, means, horizon=horizon, config=config.places):
             at = time.process_time()
-            if outcome.origin + config.forecast.horizon_days <= sales.n_days and not asked.made:
-                judge(judged, sales, outcome, config.forecast.horizon_days, asked.regular)
+            if outcome.origin in ended[-asked.last :]:
+                judge(judged, sales, outcome, horizon, asked.regular)
             judging += time.process_time() - at
         spent = time.process_time() - spent - judging
         if not asked.made:
@@ -156,7 +159,7 @@ def judge(judged: Judged, sales: PlaceSales, outcome: LocalOutcome, horizon: int
         rows = forecast[start : start + CHUNK]
         found = dict(_rules(outcome, before, shop, rows, horizon))
         sold = actual[rows].toarray()
-        usual = USUAL_FLOOR * horizon + np.mean(list(found.values()), axis=0)
+        usual = usual_rate(found, horizon)
         often = before[84][rows].toarray() >= regular
         for rule, mean in [*found.items(), ("(sold)", sold)]:
             into = merged.setdefault(rule, np.zeros((len(sales.categories) + 1, sales.n_places)))
@@ -170,7 +173,7 @@ def judge(judged: Judged, sales: PlaceSales, outcome: LocalOutcome, horizon: int
     for level, axis in (("category x place", None), ("place", 0)):
         tables = {rule: each if axis is None else each.sum(axis=axis) for rule, each in merged.items()}
         sold = tables.pop("(sold)")
-        usual = USUAL_FLOOR * horizon + np.mean(list(tables.values()), axis=0)
+        usual = usual_rate(tables, horizon)
         for rule, mean in tables.items():
             error = mean - sold
             judged.sums[day, level, rule] = Sums(
@@ -180,6 +183,12 @@ def judge(judged: Judged, sales: PlaceSales, outcome: LocalOutcome, horizon: int
         for level in LEVELS:
             judged.sums.pop((day, level, rule), None)
     judged.covered.add(sales, outcome, horizon)
+
+
+def usual_rate(found: Mapping[str, Floats], horizon: int) -> Floats:
+    """Returns the mean of the plain rules' forecasts and a floor: the same whatever ours says."""
+    plain = [mean for rule, mean in found.items() if rule not in (OURS, "(sold)")]
+    return np.asarray(USUAL_FLOOR * horizon + np.mean(plain, axis=0), dtype=np.float64)
 
 
 def _rules(
