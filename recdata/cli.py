@@ -12,7 +12,7 @@ from rich.console import Console
 
 from recdata.errors import RecsvcError
 
-ENTRY_POINT_GROUP = "recsvc.commands"
+VERBS = "recsvc.commands"  # the group of entry points
 PIPE_WIDTH = 120
 # The code of a command that Ctrl-C ended, as shells count it: 128 + SIGINT.
 INTERRUPTED = 130
@@ -31,7 +31,23 @@ class Door:
 pass_door = click.make_pass_decorator(Door)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Verbs(click.Group):
+    """The rooms' verbs, each imported when it is asked for: one that asks a server needs no trainer."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the verbs' names; those whose libraries are not installed are left out by `get_command`."""
+        return sorted({*super().list_commands(ctx), *(entry.name for entry in entry_points(group=VERBS))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns a verb, or None where there is none, or its libraries are not installed."""
+        if cmd_name not in self.commands:
+            for entry in entry_points(group=VERBS, name=cmd_name):
+                if (command := _load(entry)) is not None:
+                    self.add_command(command, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
@@ -59,13 +75,6 @@ def _console(*, stderr: bool) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
 
 
-def load_commands() -> None:
-    """Adds every room's verbs to `recsvc`; a room whose libraries are not installed adds none."""
-    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
-        for command in _load(entry):
-            recsvc.add_command(command)
-
-
 def main() -> None:
     """Runs the command; what goes wrong outside of us ends as one line on stderr and an exit code.
 
@@ -73,7 +82,6 @@ def main() -> None:
     Ctrl-C is 130.
     """
     try:
-        load_commands()
         code = recsvc(standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         _say("stopped", "what was done is kept; the same command goes on from there")
@@ -94,14 +102,14 @@ def _say(what: str, text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"[bold red]{what}:[/] {_plain(text)}")
 
 
-def _load(entry: EntryPoint) -> list[click.Command]:
+def _load(entry: EntryPoint) -> click.Command | None:
     try:
-        commands: list[click.Command] = entry.load()
+        command: click.Command = entry.load()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in {"recdata", "recsvc", "selection", "training"}:
             raise
-        return []  # a serve-only install has no training libraries, so it has no training verbs
-    return commands
+        return None  # a serve-only install has no training libraries, so it has no training verbs
+    return command
 
 
 def _plain(text: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import click
 import msgspec
 from rich import box
@@ -14,7 +12,6 @@ from recdata.cli import Door, pass_door
 from recdata.config_text import config_text, room_configs
 from recdata.decisions import Decision
 from recdata.errors import SnapshotError
-from recdata.live.commands import commands as live_commands
 from recdata.releases import Releases
 from recdata.snapshot import Manifest
 from recdata.snapshot.reader import read_manifest
@@ -119,10 +116,3 @@ def _row(manifest: Manifest) -> tuple[str, ...]:
         f"{manifest.counts.get('users', 0):,}",
         f"{manifest.file_bytes / 1e6:.1f}",
     )
-
-
-commands: list[click.Command] = [config, snapshots, *live_commands]
-if find_spec("polars") is not None:  # a serve-only install imports no tables
-    from recdata.commands_import import import_command
-
-    commands.append(import_command)

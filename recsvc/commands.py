@@ -37,4 +37,4 @@ def serve(door: Door, host: str | None, port: int | None, workers: int | None) -
     supervisor.run(lambda address: click.echo(f"listening on {address}"))
 
 
-commands: list[click.Command] = [serve, call]
+__all__ = ["call", "serve"]

@@ -23,6 +23,7 @@ from selection.assortment.show import show_assortment
 from selection.backtest_table import print_backtest
 from selection.config import SelectionConfig
 from selection.ledger.table import print_ledger
+from selection.local import show_local
 from selection.pilot.show import show_pilot
 from selection.prices.show import show_prices
 from selection.stages import selection_stages
@@ -129,6 +130,21 @@ def pilot(door: Door, run_id: str | None, limit: int) -> None:
     room = open_room(door, run_id)
     room.make("pilot")
     show_pilot(door.out, room.run, limit=limit)
+
+
+@select.command()
+@RUN_OPTION
+@ROWS_OPTION
+@click.option("--channel", default="", help="Channel as in the events; all of them where left out.")
+@click.option("--region", default="", help="Region as in the events; all of them where left out.")
+@pass_door
+def local(door: Door, run_id: str | None, limit: int, channel: str, region: str) -> None:
+    """Show what sells next in one channel, one region, or both."""
+    room = open_room(door, run_id)
+    room.make("select")
+    show_local(
+        door.out, room.run, channel=channel, region=region, currency=room.data.currency, limit=limit
+    )
 
 
 @select.command()

@@ -92,4 +92,4 @@ def _execute(
     return run, execute(run, stages_for(config, *stages, force=force))
 
 
-commands: list[click.Command] = [train, tune, evaluate, publish, nightly, demo]
+__all__ = ["demo", "evaluate", "nightly", "publish", "train", "tune"]

@@ -143,6 +143,3 @@ def check_erasure(door: Door, context: click.Context, user_id: str) -> None:
         door.out.print("tables and runs were not read: that needs the extra `training`", soft_wrap=True)
     if total:
         context.exit(FOUND)
-
-
-commands: list[click.Command] = [events, erasures]

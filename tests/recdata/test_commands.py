@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from recdata.cli import load_commands, recsvc
+from recdata.cli import recsvc
 from recdata.releases import Releases
 from recdata.snapshot.writer import MANIFEST_FILE
 from tests.recdata.conftest import write_small
@@ -19,7 +19,6 @@ def home(tmp_path: Path) -> Path:
 
 
 def run(home: Path, *words: str) -> Result:
-    load_commands()
     return CliRunner().invoke(recsvc, ["--home", str(home), "snapshots", *words], env={"COLUMNS": "80"})
 
 

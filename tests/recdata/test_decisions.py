@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recdata.cli import load_commands, recsvc
+from recdata.cli import recsvc
 from recdata.decisions import Decision, DecisionLog
 from recdata.errors import GateRefusedError
 from recdata.releases import Releases
@@ -25,7 +25,6 @@ def publish(home: Path, title: str, answer: str = "", *, refuse: bool = False) -
 
 
 def listed(home: Path) -> str:
-    load_commands()
     done = CliRunner().invoke(recsvc, ["--home", str(home), "snapshots", "list"], catch_exceptions=False)
     return done.output
 

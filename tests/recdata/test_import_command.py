@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from recdata.cli import recsvc
-from recdata.commands_import import import_command
 from recdata.errors import ConfigError
 from recdata.tables import read_table
 
@@ -21,8 +20,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 def call(folder: Path, *arguments: str, before: Sequence[str] = ()):
-    if "import" not in recsvc.commands:
-        recsvc.add_command(import_command)
     return CliRunner().invoke(recsvc, ["--home", str(folder / "home"), *before, "import", *arguments])
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from recdata.cli import load_commands, recsvc
+from recdata.cli import recsvc
 from recdata.errors import LiveStoreFullError
 from recdata.live import LiveStore
 from recdata.live.exporting import visitor_id
@@ -36,7 +36,6 @@ def person(store: LiveStore, user_id: str, session_id: str = ""):
 
 
 def check(home: Path, user_id: str) -> Result:
-    load_commands()
     return CliRunner().invoke(recsvc, ["--home", str(home), "erasures", "check", "--user", user_id])
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from recdata.cli import load_commands, recsvc
+from recdata.cli import recsvc
 from recdata.config import DataConfig
 from recdata.errors import ExportBusyError, LiveStoreError
 from recdata.importing import import_tables
@@ -61,7 +61,6 @@ def record(store: LiveStore, *names: str) -> None:
 
 
 def run(home: Path, *words: str) -> Result:
-    load_commands()
     return CliRunner().invoke(recsvc, ["--home", str(home), "events", *words], catch_exceptions=True)
 
 

@@ -17,7 +17,7 @@ from recdata.cli import recsvc
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import RunFolder
-from selection.commands import commands, selection_table
+from selection.commands import selection_table
 from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.stages import selection_stages
 
@@ -113,8 +113,6 @@ def test_a_shop_of_one_day_runs_through(make_tables, busy_shop, tmp_path):
 
 @pytest.fixture
 def call():
-    for command in commands:
-        recsvc.add_command(command)
     runner = CliRunner()
     return lambda *arguments: runner.invoke(recsvc, [str(argument) for argument in arguments])
 
