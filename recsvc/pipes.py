@@ -1,7 +1,8 @@
-"""Owns what the supervisor and its workers tell each other: one JSON object a line, over pipes."""
+"""Owns what the supervisor and its workers tell each other: JSON objects over a pipe."""
 
 from __future__ import annotations
 
+from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 import msgspec
@@ -12,8 +13,8 @@ from recsvc.metrics import Totals
 # --- to a worker -------------------------------------------------------------------------------------------
 
 
-class Start(msgspec.Struct, frozen=True, tag="start"):
-    """The first line: how to serve. `config.port` is the port that all workers share."""
+class Start(msgspec.Struct, frozen=True):
+    """What a worker is started with: how to serve. `config.port` is the port that all workers share."""
 
     home: str
     config: ServingConfig
@@ -89,11 +90,29 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
 FromWorker: TypeAlias = Ready | Failed | Swapped | Report
 
 _ENCODER = msgspec.json.Encoder()
-START = msgspec.json.Decoder(Start)
-TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
-FROM_WORKER: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+_TO_WORKER: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
+_FROM_WORKER: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 
 
-def line(message: Start | ToWorker | FromWorker) -> bytes:
-    """Returns a message as its line."""
-    return _ENCODER.encode(message) + b"\n"
+def tell(pipe: Connection, message: ToWorker | FromWorker) -> None:
+    """Sends a message.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    pipe.send_bytes(_ENCODER.encode(message))
+
+
+def heard_by_worker(pipe: Connection) -> ToWorker:
+    """Waits for the supervisor's next message.
+
+    Raises:
+        EOFError: it is gone.
+        OSError: likewise.
+    """
+    return _TO_WORKER.decode(pipe.recv_bytes())
+
+
+def heard_from_worker(pipe: Connection) -> FromWorker:
+    """Waits for a worker's next message; raises as `heard_by_worker`."""
+    return _FROM_WORKER.decode(pipe.recv_bytes())

@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
-from typing import IO
 
 import msgspec
 
 from recdata.errors import ServeError
 from recdata.releases import Releases
 from recsvc.config import ServingConfig
+from recsvc.forks import start_worker
 from recsvc.log import log
 from recsvc.metrics import Totals
 from recsvc.pipes import (
-    FROM_WORKER,
     Failed,
+    FromWorker,
     Look,
     Ready,
     Report,
@@ -39,7 +38,8 @@ from recsvc.pipes import (
     Swapped,
     ToWorker,
     Verified,
-    line,
+    heard_from_worker,
+    tell,
 )
 from recsvc.ports import address_text, hold_port
 from recsvc.verifying import Verifier
@@ -50,11 +50,9 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 #: What a worker may take beyond notice and grace to close its snapshot and end.
 END_SECONDS = 5.0
-READ_BYTES = 1 << 16
+SIGNALS_AT_ONCE = 1 << 16
 #: No signal has this number; it wakes the loop for what was found of a snapshot.
 FOUND = 0
-#: One BLAS thread a worker: the workers are the parallelism.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class WorkerFailedError(ServeError):
@@ -71,6 +69,7 @@ class Slot:
     Attributes:
         worker: its number, from 0.
         process: the process; None while there is none.
+        pipe: to it, as long as there is one.
         ready: whether it answers calls.
         known: what the processes before it have counted, and its own last report, None before the first;
             always replaced as a pair, so that whoever reads it on another thread counts nothing twice.
@@ -79,7 +78,8 @@ class Slot:
 
     def __init__(self, worker: int) -> None:
         self.worker = worker
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkServerProcess | None = None
+        self.pipe: Connection | None = None
         self.ready = False
         self.known: tuple[Totals, Report | None] = (Totals(), None)
         self.restarts = 0
@@ -87,17 +87,12 @@ class Slot:
         self.started_s = 0.0
         self.wait_s = 0.0
         self.due_s = 0.0
-        self.unread = b""
 
     def tell(self, message: ToWorker) -> None:
         """Sends a message; one to a worker that has just died is lost, which its end will show."""
-        if self.process is None or self.process.stdin is None:
-            return
-        try:
-            self.process.stdin.write(line(message))
-            self.process.stdin.flush()
-        except (OSError, ValueError):
-            pass
+        if self.pipe is not None:
+            with contextlib.suppress(OSError):
+                tell(self.pipe, message)
 
 
 class Supervisor:
@@ -171,13 +166,13 @@ class Supervisor:
         while True:
             for key, _ in self._selector.select(self._seconds_to_next()):
                 if key.data is None:
-                    for number in hears.recv(READ_BYTES):
+                    for number in hears.recv(SIGNALS_AT_ONCE):
                         if number == FOUND:
                             self._pass_on()
                         else:
                             self._on_signal(signal.Signals(number))
                 else:
-                    self._read(key.data, key.fileobj)
+                    self._read(key.data)
             now = time.monotonic()
             if self._stopping_since is None:
                 for slot in self.slots:
@@ -246,37 +241,21 @@ class Supervisor:
                 slot.tell(message)
 
     def _start(self, slot: Slot) -> None:
-        """Starts a process in a slot; it reads what to do from its pipe, so no arguments show in `ps`."""
-        # Like us, it finds modules in the folder that it stands in only where we do.
-        here = [] if "" in sys.path or os.getcwd() in sys.path else ["-P"]  # noqa: PTH109 - as sys.path spells it
-        slot.process = subprocess.Popen(
-            [sys.executable, *here, "-m", "recsvc.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | ONE_THREAD,
-            process_group=0,  # Ctrl-C in a terminal reaches us alone
-        )
-        slot.ready, slot.failed, slot.unread = False, None, b""
+        """Starts a process in a slot."""
+        slot.ready, slot.failed = False, None
         slot.started_s = time.monotonic()
-        stdout = _pipe(slot.process.stdout)
-        os.set_blocking(stdout.fileno(), False)
-        self._selector.register(stdout, selectors.EVENT_READ, slot)
-        try:
-            _pipe(slot.process.stdin).write(line(Start(str(self._home), self._config, slot.worker)))
-            _pipe(slot.process.stdin).flush()
-        except OSError:
-            pass  # it has died already; its end is read next
+        slot.process, slot.pipe = start_worker(Start(str(self._home), self._config, slot.worker))
+        self._selector.register(slot.pipe, selectors.EVENT_READ, slot)
 
-    def _read(self, slot: Slot, stdout: object) -> None:
-        content = os.read(_pipe(stdout).fileno(), READ_BYTES)
-        *lines, slot.unread = (slot.unread + content).split(b"\n")
-        for each in lines:
-            self._hear(slot, each)
-        if not content:
+    def _read(self, slot: Slot) -> None:
+        if slot.pipe is None:  # buried by what was read a moment ago
+            return
+        try:
+            self._hear(slot, heard_from_worker(slot.pipe))
+        except (EOFError, OSError):
             self._bury(slot)
 
-    def _hear(self, slot: Slot, content: bytes) -> None:
-        message = FROM_WORKER.decode(content)
+    def _hear(self, slot: Slot, message: FromWorker) -> None:
         if isinstance(message, Report):
             slot.known = (slot.known[0], message)
         elif isinstance(message, Ready):
@@ -300,14 +279,14 @@ class Supervisor:
         Raises:
             WorkerFailedError: it could not start, and the server has not answered yet.
         """
-        process = slot.process
-        if process is None:
+        process, pipe = slot.process, slot.pipe
+        if process is None or pipe is None:
             return
-        self._selector.unregister(_pipe(process.stdout))
-        code = process.wait()
-        _pipe(process.stdout).close()
-        _pipe(process.stdin).close()
-        slot.process, slot.ready = None, False
+        self._selector.unregister(pipe)
+        pipe.close()
+        process.join()
+        code = process.exitcode or 0
+        slot.process, slot.pipe, slot.ready = None, None, False
         past, report = slot.known
         if report is not None:
             counted = Totals()
@@ -339,17 +318,12 @@ class Supervisor:
         for slot in self.slots:
             if slot.process is not None:
                 slot.process.kill()
-                slot.process.wait()
+                slot.process.join()
                 slot.process = None
 
 
 def _heard(_number: int, _frame: FrameType | None) -> None:
     """Does nothing: the signal's number reaches the loop through the wake-up socket."""
-
-
-def _pipe(pipe: object) -> IO[bytes]:
-    """Returns a pipe that is known to be there."""
-    return pipe  # type: ignore[return-value]
 
 
 def _ending(code: int) -> str:

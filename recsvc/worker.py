@@ -1,7 +1,6 @@
 """Owns one worker process: a server on the shared port that does what the supervisor says on its pipe.
 
-Only the supervisor starts it, as `python -m recsvc.worker`. A supervisor that is gone closes the pipe, and
-the worker drains and ends as if it had been told to.
+A supervisor that is gone closes the pipe, and the worker drains and ends as if it had been told to.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO
 
 import msgspec
 
@@ -23,17 +23,17 @@ from recdata.errors import LiveStoreError, RecsvcError
 from recsvc.live import LiveHold
 from recsvc.log import log, start_logging
 from recsvc.pipes import (
-    START,
-    TO_WORKER,
     Failed,
     FromWorker,
     LiveFigures,
     Look,
     Ready,
     Report,
+    Start,
     Swapped,
     Verified,
-    line,
+    heard_by_worker,
+    tell,
 )
 from recsvc.server import Server
 from recsvc.serving import Generation
@@ -43,18 +43,16 @@ REPORT_SECONDS = 1.0
 
 
 class Worker:
-    """One server and its two pipes.
+    """One server and its pipe.
 
     Args:
         server: not started yet.
-        told: what the supervisor says, by line.
-        telling: where to answer, unbuffered.
+        pipe: to the supervisor.
     """
 
-    def __init__(self, server: Server, told: IO[bytes], telling: IO[bytes]) -> None:
+    def __init__(self, server: Server, pipe: Connection) -> None:
         self._server = server
-        self._told = told
-        self._telling = telling
+        self._pipe = pipe
         self._lock = threading.Lock()
         # Why to stop. A signal's handler may put into it at any moment, which an Event would not stand.
         self._stops: SimpleQueue[str] = SimpleQueue()
@@ -95,8 +93,11 @@ class Worker:
 
     def _listen(self) -> None:
         """Does what the supervisor says, until it is gone."""
-        for content in self._told:
-            message = TO_WORKER.decode(content)
+        while True:
+            try:
+                message = heard_by_worker(self._pipe)
+            except (EOFError, OSError):
+                break
             if isinstance(message, Look):
                 self._server.serving.look()
             elif isinstance(message, Verified):
@@ -116,8 +117,8 @@ class Worker:
     def _tell(self, message: FromWorker) -> None:
         with self._lock:
             try:
-                self._telling.write(line(message))
-            except (OSError, ValueError):  # the supervisor is gone, and so will we be
+                tell(self._pipe, message)
+            except OSError:  # the supervisor is gone, and so will we be
                 self._stops.put("supervisor gone")
 
     def _figures(self) -> Report:
@@ -158,14 +159,13 @@ def live_figures(live: LiveHold, now: datetime) -> LiveFigures:
         return LiveFigures(readable=False, writable=store.writable)
 
 
-def main() -> None:
+def main(pipe: Connection, start: Start) -> None:
     """Serves; a worker that cannot start says why on its pipe and leaves with the error's exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to hear
-    # The pipes are ours alone: what a library prints must not reach them. Python's own buffer around stdin
-    # would be locked by the thread that reads it when the process ends.
-    told, telling = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    start = START.decode(told.readline())
+    os.setpgid(0, 0)
+    with suppress(OSError):  # the name that `top` and `ps` show; only Linux has it
+        Path("/proc/self/comm").write_text("recsvc-worker")
+    os.dup2(2, 1)  # what a library prints is no answer of the command's
     start_logging(worker=start.worker)
     try:
         tracing = start_tracing(start.config.trace_endpoint, worker=start.worker)
@@ -177,13 +177,9 @@ def main() -> None:
             verifies=False,
             tracing=tracing,
         )
-        Worker(server, told, telling).run()
+        Worker(server, pipe).run()
     except RecsvcError as error:
-        telling.write(line(Failed(str(error), error.exit_code)))
+        tell(pipe, Failed(str(error), error.exit_code))
         sys.exit(error.exit_code)
     if tracing is not None:
         tracing.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -77,6 +77,6 @@ def test_the_server_imports_without_the_offline_libraries() -> None:
     code = (
         "import sys\n"
         f"sys.modules |= dict.fromkeys({absent})\n"
-        "import recsvc.commands, recdata.commands, recdata.cli\n"
+        "import recsvc.commands, recsvc.preloaded, recdata.commands, recdata.cli\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

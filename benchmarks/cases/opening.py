@@ -44,7 +44,7 @@ def opening(size: str, plan: Plan) -> list[Figure]:
             with _served(home, 1) as (address, _), grpc.insecure_channel(address) as channel:
                 channel.unary_unary(RECOMMEND)(requests[0], timeout=10)
                 serve_to_answer.append(time.monotonic() - began)
-        memory = _memory(home, 2, requests)
+        memory, once = _memory(home, 2, requests)
     cache = "page cache warm"
     return [
         figure("open_seconds", size, cache, made_to_answer, "s"),
@@ -54,11 +54,11 @@ def opening(size: str, plan: Plan) -> list[Figure]:
             "worker_memory",
             size,
             f"written to by one of 2 workers after {PASSES * REQUESTS // 2:,} calls each",
-            [max(dirty for _, dirty in memory[1:])],
+            [max(dirty for _, dirty in memory["recsvc-worker"])],
             "MB",
-            with_file_pages_of_its_own=max(uss for uss, _ in memory[1:]),
-            supervisor=memory[0][0],
-            other_worker=min(dirty for _, dirty in memory[1:]),
+            with_file_pages_of_its_own=max(uss for uss, _ in memory["recsvc-worker"]),
+            other_worker=min(dirty for _, dirty in memory["recsvc-worker"]),
+            once_for_all_workers=once,
         ),
     ]
 
@@ -82,21 +82,28 @@ def _served(home: Path, workers: int) -> Iterator[tuple[str, psutil.Process]]:
             process.send_signal(signal.SIGTERM)
 
 
-def _memory(home: Path, workers: int, requests: list[bytes]) -> list[tuple[float, float]]:
-    """Returns the memory in MB that is each process's own (USS), and how much of it was written to.
+def _memory(
+    home: Path, workers: int, requests: list[bytes]
+) -> tuple[dict[str, list[tuple[float, float]]], float]:
+    """Returns the memory in MB that is each process's own (USS), and how much of it was written to, by name.
 
-    The first is the supervisor's. What is the process's own and was never written to is the file's pages and
-    programs that no other process uses at the moment.
+    What is the process's own and was never written to is the file's pages and programs that no other process
+    uses at the moment. Beside it, what all but the workers have, with what the workers share of it, counted
+    once.
     """
     with _served(home, workers) as (address, process):
         for _ in range(PASSES):
             with Callers("client.py", address, CALLERS) as callers:
                 callers.keep("recommend", requests)
                 callers.go(RECOMMEND, "recommend")
-        return [
-            (each.memory_full_info().uss / 1e6, _private_dirty(each.pid))
-            for each in (process, *process.children(recursive=True))
-        ]
+        found: dict[str, list[tuple[float, float]]] = {}
+        once = 0.0
+        for each in (process, *process.children(recursive=True)):
+            full = each.memory_full_info()
+            found.setdefault(each.name(), []).append((full.uss / 1e6, _private_dirty(each.pid)))
+            if each.name() != "recsvc-worker":
+                once += (full.rss - full.shared) / 1e6
+        return found, once
 
 
 def _private_dirty(pid: int) -> float:

@@ -27,7 +27,7 @@ from recdata.releases import CURRENT_FILE, Releases
 from recdata.snapshot import columns, records
 from recdata.snapshot.checking import ARRAYS
 from recdata.snapshot.records import FORMAT_VERSION
-from recsvc.supervisor import ONE_THREAD
+from recsvc.forks import ONE_THREAD
 
 FOLDER = Path(__file__).parent
 CACHE = FOLDER.parent / "cache"

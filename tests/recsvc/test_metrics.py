@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from multiprocessing import Pipe
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from recsvc.exposition import WorkersCollector
 from recsvc.metrics import BOUNDS_SECONDS, Meter, Totals
-from recsvc.pipes import FROM_WORKER, LiveFigures, Report, line
+from recsvc.pipes import LiveFigures, Report, heard_from_worker, tell
 
 
 @dataclass
@@ -35,7 +36,10 @@ def report(meter: Meter) -> Report:
         refused=False,
         live=LiveFigures(readable=True, writable=False, lag_seconds=12.5),
     )
-    return FROM_WORKER.decode(line(made))
+    ours, theirs = Pipe()
+    with ours, theirs:
+        tell(theirs, made)
+        return heard_from_worker(ours)
 
 
 def samples(*places: Place) -> dict[tuple[str, frozenset[str]], float]:
