@@ -40,7 +40,7 @@ class ListTable:
 
 def panels(frame: pl.DataFrame, config: SelectionConfig) -> list[Panel]:
     """Returns a chart for each scope and metric, over the held-out origins."""
-    rows = frame.filter(pl.col("part") == "held_out")
+    rows = frame.filter((pl.col("part") == "held_out") & (pl.col("segment") == ""))
     found_panels = []
     for scope in ("shop", "category"):
         for metric in METRICS:
@@ -101,7 +101,7 @@ def _sentence(rows: pl.DataFrame, scope: str, metric: str) -> Markup:
 
 def table_rows(frame: pl.DataFrame, config: SelectionConfig) -> list[dict[str, object]]:
     """Returns a table row for each scope and method: its figures over held-out and over all origins."""
-    summary = frame.filter(pl.col("part").is_in(["held_out", "all"]))
+    summary = frame.filter(pl.col("part").is_in(["held_out", "all"]) & (pl.col("segment") == ""))
     cells = {
         (row["part"], row["scope"], row["method"], row["metric"]): (
             f"{percent(row['value'])} ({percent(row['low'])}–{percent(row['high'])})"

@@ -132,7 +132,7 @@ def report_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="report",
-        version=4,
+        version=5,
         inputs=(
             "selection.parquet",
             "backtest.parquet",

@@ -11,15 +11,18 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from recdata.artefacts import FORECAST_DAILY, SELECTION
+from recdata.artefacts import FORECAST_DAILY, LEDGER, SELECTION
 from selection.backtest import run_backtest
 from selection.charts import Week, item_chart
-from selection.config import ReportConfig, SelectionConfig
+from selection.config import BacktestConfig, ReportConfig, SelectionConfig
 from selection.export import HEADERS, write_csv
 from selection.history import Tables
+from selection.outcomes.config import OutcomesConfig
 from selection.report import render_report
+from selection.report_backtest import panels, table_rows
 from selection.report_data import ReportInputs, choose_rows, grouped, weekly_forecast, weekly_history
 from selection.select import select
+from selection.words import percent
 
 EVIL = '=1+1"><script>document.title="owned"</script>\'&中文 100%'
 TODAY = date(2024, 6, 1)
@@ -241,3 +244,56 @@ def test_a_real_browser_runs_the_page_without_running_the_data(page, tmp_path):
     assert f"{shown} / {shown}" in chinese  # the filter's script ran and counted
     assert 'data-lang="zh"' in chinese
     assert 'data-lang="en"' in english
+
+
+def test_figures_of_one_category_do_not_stand_for_all_of_them(busy_shop):
+    """Selection and bestsellers are told apart by category; the page shows their figures over all."""
+    config = SelectionConfig(backtest=BacktestConfig(category_top_k=2, bootstrap_samples=100))
+    frame = run_backtest(busy_shop, config=config).frame
+    whole = frame.filter(
+        (pl.col("part") == "all")
+        & (pl.col("segment") == "")
+        & (pl.col("scope") == "category")
+        & (pl.col("method") == "selection")
+        & (pl.col("metric") == "capture")
+    )
+    apart = frame.filter((pl.col("scope") == "category") & (pl.col("segment") != ""))
+    assert apart.height
+    wrong = frame.with_columns(pl.when(pl.col("segment") != "").then(0.0).otherwise("value").alias("value"))
+    shown = [row for row in table_rows(wrong, config) if "品类" in row["scope"] and row["strong"]]
+    assert shown[0]["figures"][3].startswith(percent(whole["value"].item()) + " (")
+    charts = [str(panel.chart) for panel in panels(wrong, config)]
+    assert charts == [str(panel.chart) for panel in panels(frame, config)]
+
+
+def test_the_ledger_on_the_page_counts_items_and_waits_for_false_kills(busy_shop):
+    config = SelectionConfig()
+    about = {
+        "night": TODAY,
+        "decision": "",
+        "horizon_days": 28,
+        "days_seen": 28,
+        "finished": True,
+        "items": 1234,
+    }
+    rows = [
+        about | {"action": "drop", "expected_value": 1.0, "realised_value": 1.0, "false_kills": None},
+        about | {"action": "discount", "expected_value": 1.0, "realised_value": 1.0, "false_kills": 0.25},
+    ]
+    text = render_report(
+        replace(inputs_of(busy_shop, config), ledger=pl.DataFrame(rows, schema=LEDGER)), config
+    )
+    assert '<td class="n">1,234</td>' in text
+    assert "pending" in text
+    assert "25%" in text
+    assert "%%" not in text
+    assert "built-in" not in text
+
+
+def test_the_page_lists_next_hits_and_drops_where_they_are_known(busy_shop):
+    config = SelectionConfig(outcomes=OutcomesConfig(hit_ratio=1.2), backtest=BacktestConfig(top_k=10))
+    text = render_report(inputs_of(busy_shop, config), config)
+    assert "下一批爆款" in text
+    assert "淘汰清单" in text
+    assert "False kills" in text
+    assert "提前天数" in text
