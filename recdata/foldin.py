@@ -161,8 +161,15 @@ def take_in(
         frequency_scaling: see `penalty`.
         gramian: `(f, f)`, the item factors' transpose times themselves.
         factors: `(n_items, f)`.
+
+    Raises:
+        IndexError: a row is that of no item.
     """
     n = rows.size
+    for met in (rows, more):
+        for row in met:
+            if row < 0 or row >= factors.shape[0]:
+                raise IndexError("an interaction's row is that of no item")
     places = np.searchsorted(rows, more)
     n_all = n
     for k in range(more.size):

@@ -6,6 +6,7 @@ import base64
 import itertools
 import os
 from collections.abc import Sequence
+from functools import cache
 
 from recdata.snapshot.records import Int32s
 from recsvc.errors import UnknownNameError, quoted
@@ -15,13 +16,18 @@ from recsvc.v1.common_pb2 import AnswerInfo, Degradation, DegradationReason, Lan
 from recsvc.v1.recommendation_service_pb2 import RecommendResponse
 
 _SPOKEN = frozenset((Language.LANGUAGE_ZH, Language.LANGUAGE_EN))
-_PROCESS = base64.urlsafe_b64encode(os.urandom(9)).decode()
 _ANSWERS = itertools.count(1)
+
+
+@cache
+def _process() -> str:
+    """Returns this process's own name; made when the first answer is, since processes are forked before."""
+    return base64.urlsafe_b64encode(os.urandom(9)).decode()
 
 
 def attribution_token() -> str:
     """Returns a token of its own for an answer: process, then answer; always as many characters."""
-    return f"{_PROCESS}.{next(_ANSWERS):012x}"
+    return f"{_process()}.{next(_ANSWERS):012x}"
 
 
 def answer_info(generation: Generation, degradations: Sequence[Degradation] = ()) -> AnswerInfo:

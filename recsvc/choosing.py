@@ -155,6 +155,9 @@ def _without_purchases(eligible: Eligible, request: RecommendRequest, shopper: S
 def _add_nightly(picks: Picks, record: UserView, eligible: Eligible, request: RecommendRequest) -> None:
     """Adds the shopper's ranked items, in their order."""
     capped = bool(picks.cap or picks.page_cap)
+    if not capped and (mask := eligible.mask()) is not None:
+        picks.add_head(record, mask, fresh_only=request.exclude_purchased)
+        return
     rows = record.ranked_rows
     fresh = record.ranked_fresh if request.exclude_purchased else None
     for end in (HEAD_PAGES * picks.limit, rows.size):

@@ -89,6 +89,10 @@ class Conditions:
         """Returns whether every item that can be sold is eligible."""
         return self._stock is Stock.SELLABLE and self._rest_is_empty()
 
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Returns which items are eligible now, `(n_items,)` bool, where the stock says it all; else None."""
+        return self._goods.sellable if self.unfiltered else None
+
     @property
     def says_nothing(self) -> bool:
         """Returns whether there is no condition but that on the stock."""

@@ -35,7 +35,13 @@ def gather(nightly: Int32s, n_led: int, seeds: Int32s, similar_rows: Int32s, tog
 
     Returns:
         The nightly list, what is similar to each seed, what is bought together with each of the page at hand.
+
+    Raises:
+        IndexError: a seed is the row of no item.
     """
+    for seed in seeds:
+        if seed < 0 or seed >= similar_rows.shape[0]:
+            raise IndexError("a seed is the row of no item")
     k, j, n_seeds = similar_rows.shape[1], together_rows.shape[1], seeds.size
     rows = np.empty(nightly.size + n_seeds * k + (n_seeds - n_led) * j, np.int32)
     at = nightly.size

@@ -6,9 +6,10 @@ import gc
 
 import recsvc.worker  # noqa: F401 - the import is what is wanted
 from recdata.foldin import intake
+from recdata.snapshot.heads import heads_compiled
 from recsvc.fusing import fuser, gatherer
 
-for made in (intake, gatherer, fuser):
+for made in (intake, gatherer, fuser, heads_compiled):
     made()
 # The collector must not touch these objects again: a page that it writes to is no longer shared.
 gc.collect()

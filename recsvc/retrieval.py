@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recdata.snapshot import RankedList, Snapshot
+from recdata.snapshot import RankedList, Snapshot, UserView
 from recdata.snapshot.records import Float32s, Int32s
 from recsvc.call import Call
 from recsvc.filtering import SEPARATOR, Conditions, contains
@@ -62,6 +62,12 @@ class Eligible:
         if self.only is not None:
             keep &= contains(self.only, rows)
         return keep
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Returns which items are eligible, `(n_items,)` bool, where that is at hand; else None."""
+        if len(self.conditions) > 1 or self.without or self.only is not None:
+            return None
+        return self.conditions[0].mask()
 
     def rows(self) -> Int32s:
         """Returns every eligible row, ascending."""
@@ -136,6 +142,13 @@ class Picks:
         self.rows += rows.tolist()
         self.scores += score_bytes(scores)
         self.sources += sources
+
+    def add_head(self, record: UserView, allowed: NDArray[np.bool_], *, fresh_only: bool) -> None:
+        """Fills an empty list without a cap with the first of a shopper's ranked items that are allowed."""
+        rows, scores, sources = record.head(allowed, self.limit, fresh_only=fresh_only)
+        self.rows = rows.tolist()
+        self.scores = scores.view("V4").ravel().tolist()
+        self.sources = sources.tolist()
 
     def add_new(self, rows: Int32s, scores: Float32s, source: int) -> None:
         """Appends as `add` does, leaving out what is in the list already."""

@@ -18,6 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from recdata.snapshot.heads import Head, heads_compiled
+
 FORMAT_VERSION = 4
 
 #: LMDB keys hold 511 bytes at most; ids are limited well below by the import.
@@ -246,6 +248,26 @@ class UserView:
     def ranked_fresh(self) -> NDArray[np.bool_]:
         """Returns `(n_ranked,)` bool: what was never bought."""
         return np.frombuffer(self._buffer, np.bool_, self._n[2], self._marks() + self._n[2])
+
+    def head(self, allowed: NDArray[np.bool_], limit: int, *, fresh_only: bool) -> Head:
+        """Returns the first ranked items that are allowed.
+
+        Args:
+            allowed: `(n_items,)`.
+            limit: how many items.
+            fresh_only: whether to leave out what was bought.
+
+        Returns:
+            `(n,)` int32 rows, `(n, 4)` bytes of float32 scores, `(n,)` uint8 sources.
+
+        Raises:
+            IndexError: a row is that of no item.
+        """
+        record = np.frombuffer(self._buffer, _U1)
+        n_ranked = self._n[2]
+        return heads_compiled()(
+            record, _USER_HEADER.size, n_ranked, self._marks(), allowed, limit, fresh_only
+        )
 
     def _words(self, count: int) -> int:
         """Returns the byte at which the word after so many begins."""

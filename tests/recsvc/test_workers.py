@@ -293,3 +293,12 @@ def test_a_port_that_workers_share_is_not_shared_with_another_server(running, tm
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 7
     assert f"cannot listen on {running.address}: Address already in use" in ended.stderr
+
+
+def test_answers_of_different_workers_have_tokens_of_their_own(running):
+    tokens = set()
+    with running.of_each_worker() as workers:
+        for stubs in workers:
+            tokens |= {recommend(stubs).info.attribution_token for _ in range(3)}
+    assert len(tokens) == 6
+    assert len({token.partition(".")[0] for token in tokens}) == 2

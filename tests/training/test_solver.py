@@ -226,3 +226,12 @@ def test_without_interactions_nothing_can_be_folded_in() -> None:
     nothing = sparse.csr_array((3, 4), dtype=np.float32)
     config = msgspec.structs.replace(AlsConfig(), factors=4)
     assert fold_in_of(confidences_of(nothing, config), InteractionsConfig(), config) is None
+
+
+@pytest.mark.parametrize("row", [-1, 40])
+def test_a_row_that_is_no_item_is_an_error_and_no_crash(row: int, shop) -> None:
+    items = shop[1]
+    settings = FoldIn(penalty=PENALTY, alpha=1.0, event_weights={})
+    one = np.ones(1, np.float32)
+    with pytest.raises(IndexError):
+        fold_in(np.array([row], np.int32), one, {}, settings, gramian=items.T @ items, factors=items)
