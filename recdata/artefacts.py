@@ -130,7 +130,8 @@ PLACES = {
 }
 
 #: Shares of places as of `as_of`, where above 0, summing to 1 by level and row. level: category (row: as in
-#: PLACE_WEIGHTS) or item (row: item_row; from its own sales alone).
+#: PLACE_WEIGHTS; of what it sold), category demand (of what its items are forecast to sell) or item (row:
+#: item_row; of its own sales alone).
 PLACE_SHARES: dict[str, type[pl.DataType]] = {
     "level": pl.String,
     "row": ROW,

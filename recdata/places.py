@@ -22,10 +22,13 @@ Bools = npt.NDArray[np.bool_]
 #: How places are looked at: one by one, or all of a channel or of a region together.
 PLACE, CHANNEL, REGION = range(3)
 VIEWS = ("place", "channel", "region")
+#: Of what a part is forecast.
+ITEM, CATEGORY = range(2)
+LEVELS = ("item", "category")
 #: What an interval is of: the whole horizon, or one of its days.
 HORIZON, DAY = range(2)
-#: Variances divided by the mean: by view, by what they are of, and by band of the mean's size.
-RATIOS_SHAPE = (len(VIEWS), 2, len(SIZES))
+#: Variances divided by the mean: by level, by view, by what they are of, and by band of the mean's size.
+RATIOS_SHAPE = (len(LEVELS), len(VIEWS), 2, len(SIZES))
 #: A part that is as good as the whole has the whole's own interval.
 WHOLE = 1.0 - 1e-6
 
@@ -43,10 +46,11 @@ class PlaceFigures(msgspec.Struct, frozen=True):
     """What the nightly job learned of places, `places.json`."""
 
     horizon_days: int
-    ratios: list[list[list[float]]]  # as RATIOS_SHAPE
+    ratios: list[list[list[list[float]]]]  # as RATIOS_SHAPE
+    categories: list[str]  # paths, by category_row
     weights: list[list[float]]  # of own, category and shop, by band of an item's faded units
     unit_edges: list[float]  # upper edges of those bands; the last has none
-    covered: dict[str, list[Covered]]  # by view
+    covered: dict[str, list[Covered]]  # by level and view, as "item x region"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ class PlaceShares:
         regions: by place.
         shop: the shop's share of each place, float32 `(n_places,)`; 0 for one that has closed.
         categories: each category's, float32 `(n_categories, n_places)`.
+        names: the categories' paths, in their order.
+        demand: what the items' parts add up to: each category's shares of its forecast of the horizon,
+            float32 `(n_categories, n_places)`.
         starts: where each item's own shares begin, int64 `(n_items + 1,)`.
         places: the places of the own shares, int32.
         own: the own shares, float32, as many.
@@ -71,6 +78,8 @@ class PlaceShares:
     regions: Sequence[str]
     shop: Float32s
     categories: Float32s
+    names: Sequence[str]
+    demand: Float32s
     starts: npt.NDArray[np.int64]
     places: npt.NDArray[np.int32]
     own: Float32s
@@ -99,6 +108,15 @@ class PlaceShares:
         weights = self.weights[item_row].astype(np.float64)
         return min(1.0, float(weights[0] * own + weights[1] * above + weights[2] * shop))
 
+    def category_share(self, category: str, within: Bools) -> float:
+        """Returns the share, 0..1, of a category's forecast that its items have in some places.
+
+        A path that is none of `names` has the shop's.
+        """
+        known = category in self.names
+        share = self.demand[self.names.index(category)] if known else self.shop
+        return min(1.0, float(share[within].sum(dtype=np.float64)))
+
     def shares(self, within: Bools) -> Floats:
         """Returns what `share` does of every item, float64 `(n_items,)`."""
         here = np.where(within[self.places], self.own, np.float32(0)).astype(np.float64)
@@ -119,23 +137,26 @@ def view_of(channel: str, region: str) -> int:
 
 
 def part_of_days(
-    shares: PlaceShares, view: int, share: float, mean: Float32s
+    shares: PlaceShares, share: float, mean: Float32s, *, level: int, view: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Returns mean, q10 and q90 by day of a part of an item's forecast, each `(days,)`.
+    """Returns mean, q10 and q90 by day of a part of a forecast, each `(days,)`.
 
     Args:
         shares: its ratios say how far off such parts were.
+        share: of the demand, 0..1.
+        mean: the whole forecast, units by day from the first on, `(days,)`.
+        level: which of `LEVELS` the forecast is of.
         view: which of `VIEWS` the part is.
-        share: of the item's demand, 0..1.
-        mean: the item's own forecast, units by day from the first on, `(days,)`.
     """
     part = share * mean.astype(np.float64)
     widen = widening(part.size, shares.horizon_days)
-    return part, *count_bounds(part, shares.ratios[view, DAY], widen)
+    return part, *count_bounds(part, shares.ratios[level, view, DAY], widen)
 
 
-def part_of_total(shares: PlaceShares, view: int, share: float, mean: Float32s) -> tuple[float, float, float]:
+def part_of_total(
+    shares: PlaceShares, share: float, mean: Float32s, *, level: int, view: int
+) -> tuple[float, float, float]:
     """Returns mean, q10 and q90 of the sum of the horizon's days; arguments as of `part_of_days`."""
     total = np.array([share * float(mean[: shares.horizon_days].sum(dtype=np.float64))])
-    low, high = count_bounds(total, shares.ratios[view, HORIZON])
+    low, high = count_bounds(total, shares.ratios[level, view, HORIZON])
     return float(total[0]), float(low[0]), float(high[0])

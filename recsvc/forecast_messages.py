@@ -43,13 +43,13 @@ def local_message(
     horizon_days: int,
     total: tuple[float, float, float],
 ) -> Forecast:
-    """Returns the first so many days of an item's forecast in the channel and region that a request names.
+    """Returns the first so many days of a forecast's part in the channel and region that a request names.
 
     Args:
-        request: whose item, channel and region it is.
+        request: whose level, key, channel and region it is.
         record: the forecast of the part.
         count: how many days.
-        share: of the item's demand, 0..1.
+        share: of the demand, 0..1.
         horizon_days: how many days the total is of.
         total: their mean, q10 and q90.
     """

@@ -1,8 +1,9 @@
-"""Owns GetForecast: of a level and key, and of an item's part in a channel and region."""
+"""Owns GetForecast: of a level and key, and of an item's or category's part in a channel and region."""
 
 from __future__ import annotations
 
-from recdata.places import WHOLE, PlaceShares, part_of_days, part_of_total, view_of
+from recdata.places import CATEGORY, ITEM, WHOLE, PlaceShares, part_of_days, part_of_total, view_of
+from recdata.places import LEVELS as PLACE_LEVELS
 from recdata.snapshot import ForecastRecord
 from recsvc.answers import answer_info, unknown_place
 from recsvc.call import Call
@@ -41,7 +42,7 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
 
     Raises:
         UnknownNameError: there is no such forecast, or the snapshot does not know the channel or region.
-        InvalidFieldError: no level, a negative number of days, or a place beside another level than an item.
+        InvalidFieldError: no level, a negative number of days, or a place beside a level that has no parts.
     """
     generation = call.generation
     level = LEVELS.get(request.level)
@@ -71,11 +72,12 @@ def get_forecast(call: Call, request: GetForecastRequest) -> bytes:
 
 
 def _places(request: GetForecastRequest, level: str, generation: Generation) -> PlaceShares | None:
-    if level != "item":
+    if level not in PLACE_LEVELS:
         field = "channel" if request.channel else "region"
         value = quoted(getattr(request, field))
         raise InvalidFieldError(
-            field, f"{field} is {value} beside level {level.upper()}; only items are forecast by {field}"
+            field,
+            f"{field} is {value} beside level {level.upper()}; only ITEM and CATEGORY take a {field}",
         )
     found = generation.snapshot.places
     if request.channel and (found is None or request.channel not in found.channels):
@@ -92,16 +94,18 @@ def _local(
     generation: Generation,
     count: int,
 ) -> Forecast:
-    item_row = generation.snapshot.item_row(request.key)
-    # What has a forecast is an item; without a row it would be another snapshot's.
-    share = (
-        0.0 if item_row is None else places.share(item_row, places.within(request.channel, request.region))
-    )
+    within = places.within(request.channel, request.region)
     view = view_of(request.channel, request.region)
-    total = part_of_total(places, view, share, record.mean)
+    if request.level == ForecastLevel.FORECAST_LEVEL_CATEGORY:
+        level, share = CATEGORY, places.category_share(request.key, within)
+    else:
+        # What has a forecast is an item; one without a row would be another snapshot's.
+        item_row = generation.snapshot.item_row(request.key)
+        level, share = ITEM, 0.0 if item_row is None else places.share(item_row, within)
+    total = part_of_total(places, share, record.mean, level=level, view=view)
     if share >= WHOLE:
         part = record
     else:
-        mean, q10, q90 = part_of_days(places, view, share, record.mean)
-        part = ForecastRecord(record.first_day, record.method, *(e.astype("f4") for e in (mean, q10, q90)))
+        days = part_of_days(places, share, record.mean, level=level, view=view)
+        part = ForecastRecord(record.first_day, record.method, *(each.astype("f4") for each in days))
     return local_message(request, part, count, share, min(places.horizon_days, record.mean.size), total)

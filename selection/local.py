@@ -12,7 +12,7 @@ from rich.text import Text
 from recdata.artefacts import read_artefact
 from recdata.errors import RunError
 from recdata.intervals import count_bounds
-from recdata.places import HORIZON, PlaceShares, view_of
+from recdata.places import HORIZON, ITEM, PlaceShares, view_of
 from recdata.runs import RunFolder
 from selection.places import read_places
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
@@ -93,7 +93,7 @@ def local_picks(selection: pl.DataFrame, places: PlaceShares, *, channel: str, r
         raise RunError(f"{told} has closed; ask for a place that sells")
     share = places.shares(within)[selection.get_column("item_row").to_numpy()]
     demand = share * np.nan_to_num(selection.get_column("demand").to_numpy())
-    low, high = count_bounds(demand, places.ratios[view_of(channel, region), HORIZON])
+    low, high = count_bounds(demand, places.ratios[ITEM, view_of(channel, region), HORIZON])
     value = pl.coalesce(pl.col("expected_value").fill_nan(None), "revenue_at_stake").fill_nan(0.0)
     return (
         selection.with_columns(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from recdata.artefacts import read_artefact
 from recdata.places import PlaceFigures, PlaceShares
@@ -32,24 +33,29 @@ def place_shares(
     places: pl.DataFrame, shares: pl.DataFrame, weights: pl.DataFrame, figures: PlaceFigures
 ) -> PlaceShares:
     """Returns the artefacts as one: `places`, `place_shares`, `place_weights` and `places.json`."""
-    rows = weights.get_column("category_row").to_numpy()
-    categories = np.zeros((int(rows.max(initial=-1)) + 1, places.height), np.float32)
-    above = shares.filter(pl.col("level") == "category")
-    categories[above.get_column("row").to_numpy(), above.get_column("place_row").to_numpy()] = (
-        above.get_column("share").to_numpy()
-    )
+    shape = (len(figures.categories), places.height)
+
+    def table(level: str) -> NDArray[np.float32]:
+        found = np.zeros(shape, np.float32)
+        rows = shares.filter(pl.col("level") == level)
+        at = rows.get_column("row").to_numpy(), rows.get_column("place_row").to_numpy()
+        found[at] = rows.get_column("share").to_numpy()
+        return found
+
     own = shares.filter(pl.col("level") == "item").sort("row", "place_row")
     starts = np.searchsorted(own.get_column("row").to_numpy(), np.arange(weights.height + 1, dtype=np.int32))
     return PlaceShares(
         channels=tuple(places.get_column("channel")),
         regions=tuple(places.get_column("region")),
         shop=places.get_column("share").to_numpy().astype(np.float32),
-        categories=categories,
+        categories=table("category"),
+        names=tuple(figures.categories),
+        demand=table("category demand"),
         starts=starts.astype(np.int64),
         places=own.get_column("place_row").to_numpy(),
         own=own.get_column("share").to_numpy().astype(np.float32),
         weights=weights.select("own", "category", "shop").to_numpy().astype(np.float32),
-        item_categories=rows,
+        item_categories=weights.get_column("category_row").to_numpy(),
         ratios=np.array(figures.ratios, dtype=np.float32),
         horizon_days=figures.horizon_days,
     )

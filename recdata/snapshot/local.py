@@ -16,6 +16,7 @@ from recdata.places import RATIOS_SHAPE, PlaceShares
 KINDS: dict[str, np.dtype[Any]] = {
     "shop": np.dtype(np.float32),
     "categories": np.dtype(np.float32),
+    "demand": np.dtype(np.float32),
     "starts": np.dtype(np.int64),
     "places": np.dtype(np.int32),
     "own": np.dtype(np.float32),
@@ -23,17 +24,18 @@ KINDS: dict[str, np.dtype[Any]] = {
     "item_categories": np.dtype(np.int32),
     "ratios": np.dtype(np.float32),
 }
-SHARES = ("shop", "categories", "own", "weights")
+SHARES = ("shop", "categories", "demand", "own", "weights")
 #: Shares are stored in single precision.
 SLACK = 1e-3
 
 
 class PlaceNames(msgspec.Struct, frozen=True, array_like=True):
-    """What the arrays cannot say: the places' names, by place, and the horizon of the intervals."""
+    """What the arrays cannot say: the names of places and categories, and the horizon of the intervals."""
 
     channels: list[str]
     regions: list[str]
     horizon_days: int
+    categories: list[str]
 
 
 def place_arrays(shares: PlaceShares, n_items: int) -> dict[str, NDArray[np.generic]]:
@@ -43,7 +45,7 @@ def place_arrays(shares: PlaceShares, n_items: int) -> dict[str, NDArray[np.gene
         PublishError: they contradict themselves or the number of items.
     """
     arrays = {name: np.asarray(getattr(shares, name), dtype=kind) for name, kind in KINDS.items()}
-    if why := _unsound(arrays, len(shares.channels), len(shares.regions), n_items, shares.horizon_days):
+    if why := _unsound(arrays, names_of(shares), n_items):
         raise PublishError(
             f"the snapshot was not written: {why}; delete the run folder and run again; "
             "the live snapshot is untouched"
@@ -70,13 +72,15 @@ def read_places(
         arrays = {name: array(name) for name in KINDS}
     except (ValueError, TypeError, msgspec.DecodeError) as error:
         raise _corrupt(str(error)) from error
-    if why := _unsound(arrays, len(told.channels), len(told.regions), n_items, told.horizon_days):
+    if why := _unsound(arrays, told, n_items):
         raise _corrupt(why)
     return PlaceShares(
         channels=tuple(told.channels),
         regions=tuple(told.regions),
         shop=arrays["shop"].view(np.float32),
         categories=arrays["categories"].view(np.float32),
+        names=tuple(told.categories),
+        demand=arrays["demand"].view(np.float32),
         starts=arrays["starts"].view(np.int64),
         places=arrays["places"].view(np.int32),
         own=arrays["own"].view(np.float32),
@@ -87,18 +91,23 @@ def read_places(
     )
 
 
-def _unsound(
-    arrays: Mapping[str, NDArray[np.generic]], n_places: int, n_regions: int, n_items: int, horizon: int
-) -> str:
+def names_of(shares: PlaceShares) -> PlaceNames:
+    """Returns what of the shares is no array."""
+    return PlaceNames(list(shares.channels), list(shares.regions), shares.horizon_days, list(shares.names))
+
+
+def _unsound(arrays: Mapping[str, NDArray[np.generic]], names: PlaceNames, n_items: int) -> str:
     """Returns what is wrong with the shares of places, "" where nothing is."""
     found = {name: arrays[name].view(kind) for name, kind in KINDS.items() if arrays[name].dtype == kind}
     if len(found) < len(KINDS):
         return f"dtypes of {sorted(set(KINDS) - set(found))}"
     own, starts = found["own"], found["starts"]
-    n_categories = len(found["categories"])
+    n_places, n_regions, n_categories = (len(e) for e in (names.channels, names.regions, names.categories))
+    horizon = names.horizon_days
     shapes = {
         "shop": (n_places,),
         "categories": (n_categories, n_places),
+        "demand": (n_categories, n_places),
         "starts": (n_items + 1,),
         "places": own.shape,
         "weights": (n_items, 3),

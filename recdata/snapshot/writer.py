@@ -18,7 +18,7 @@ from recdata.places import PlaceShares
 from recdata.runs import digest_file, write_atomic
 from recdata.snapshot.checking import FINITE, PADDED_ROWS, RowCheck, check_finite, check_lengths
 from recdata.snapshot.columns import arrays_of, columns_of
-from recdata.snapshot.local import PlaceNames, place_arrays
+from recdata.snapshot.local import names_of, place_arrays
 from recdata.snapshot.records import (
     FORMAT_VERSION,
     CandidateRecord,
@@ -191,8 +191,7 @@ class SnapshotWriter:
             PublishError: as `recdata.snapshot.local.place_arrays` says.
         """
         arrays = place_arrays(shares, self._counts["items"])
-        names = PlaceNames(list(shares.channels), list(shares.regions), shares.horizon_days)
-        stored = [(PLACE_NAMES, packed(names))]
+        stored = [(PLACE_NAMES, packed(names_of(shares)))]
         for name, array in arrays.items():
             stored += _array_entries(name, array)
         self._put("places", sorted(stored))

@@ -176,8 +176,8 @@ def review(
 )
 @click.option("--key", default="", help="Which channel, region, category path or item id.")
 @click.option("--days", type=click.IntRange(1), help="How many days; the whole horizon without it.")
-@click.option("--channel", default="", help="item: its part in this channel.")
-@click.option("--region", default="", help="item: its part in this region.")
+@click.option("--channel", default="", help="item, category: its part in this channel.")
+@click.option("--region", default="", help="item, category: its part in this region.")
 @asks
 def forecast(line: Line, level: str, key: str, days: int | None, channel: str, region: str) -> None:
     """Show a demand forecast."""
@@ -185,8 +185,8 @@ def forecast(line: Line, level: str, key: str, days: int | None, channel: str, r
         raise click.UsageError(f"--level {level} needs --key: which {level}")
     if level == "total" and key:
         raise click.UsageError("--key says which part of the shop: give --level as well")
-    if (channel or region) and level != "item":
-        raise click.UsageError("--channel and --region say where an item sells: give --level item")
+    if (channel or region) and level not in ("item", "category"):
+        raise click.UsageError("--channel and --region say where it sells: give --level item or category")
     of = ForecastLevel.Value(f"FORECAST_LEVEL_{level.upper()}")
     line.ask(
         lambda client: client.get_forecast(level=of, key=key, days=days or 0, channel=channel, region=region),

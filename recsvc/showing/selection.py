@@ -217,7 +217,7 @@ def _shape(out: Console, forecast: Forecast) -> None:
         total = forecast.total
         out.print(
             Text(
-                f"{forecast.share:.2%} of the item's demand; the first {total.days} days together "
+                f"{forecast.share:.2%} of the demand; the first {total.days} days together "
                 f"{total.mean:,.1f} ({total.q10:,.0f} – {total.q90:,.0f})"
             )
         )

@@ -639,9 +639,9 @@ class GetForecastRequest(_message.Message):
     days: _builtins.int
     """How many days to return, from the first on. 0 means the whole horizon; a negative number is an error."""
     channel: _builtins.str
-    """ITEM only: what of the item's demand falls on this channel, spelled as in the events. Empty means all channels."""
+    """ITEM and CATEGORY: what of the demand falls on this channel, spelled as in the events. Empty means all channels."""
     region: _builtins.str
-    """ITEM only: what of the item's demand falls on this region, spelled as in the events. Empty means all regions."""
+    """ITEM and CATEGORY: what of the demand falls on this region, spelled as in the events. Empty means all regions."""
     def __init__(
         self,
         *,
@@ -714,8 +714,9 @@ class Forecast(_message.Message):
     region: _builtins.str
     """The region that it is of; empty for all."""
     share: _builtins.float
-    """The share of the item's demand, 0 to 1, that falls on the channel and region; 0 where nothing sells any more. The
-    shares of all channels add up to 1, and so do those of all regions. Only with a channel or region.
+    """The share of the demand, 0 to 1, that falls on the channel and region; 0 where nothing sells any more. The shares of
+    all channels add up to 1, and so do those of all regions; a category's is what its items' parts of the total add up
+    to. Only with a channel or region.
     """
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___ForecastDay]:

@@ -113,13 +113,13 @@ class SelectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetForecast(self, request, context):
-        """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item also in
-        one channel, one region, or both.
+        """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item or a
+        category also in one channel, one region, or both.
 
         Fails with NOT_FOUND (reason FORECAST_NOT_FOUND) where the snapshot has no forecast of that level and key, with
         NOT_FOUND (reason CHANNEL_NOT_FOUND or REGION_NOT_FOUND) for a channel or region that the snapshot does not know,
         and with INVALID_ARGUMENT where the level is not stated, or where a channel or region stands beside another level
-        than ITEM.
+        than ITEM and CATEGORY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -64,13 +64,13 @@ class SelectionServiceStub:
     the live store cannot be written.
     """
     GetForecast: _grpc.UnaryUnaryMultiCallable[_selection_service_pb2.GetForecastRequest, _selection_service_pb2.GetForecastResponse]
-    """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item also in
-    one channel, one region, or both.
+    """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item or a
+    category also in one channel, one region, or both.
 
     Fails with NOT_FOUND (reason FORECAST_NOT_FOUND) where the snapshot has no forecast of that level and key, with
     NOT_FOUND (reason CHANNEL_NOT_FOUND or REGION_NOT_FOUND) for a channel or region that the snapshot does not know,
     and with INVALID_ARGUMENT where the level is not stated, or where a channel or region stands beside another level
-    than ITEM.
+    than ITEM and CATEGORY.
     """
 
 @_typing.type_check_only
@@ -109,13 +109,13 @@ class SelectionServiceAsyncStub(SelectionServiceStub):
     the live store cannot be written.
     """
     GetForecast: _aio.UnaryUnaryMultiCallable[_selection_service_pb2.GetForecastRequest, _selection_service_pb2.GetForecastResponse]  # type: ignore[assignment]
-    """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item also in
-    one channel, one region, or both.
+    """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item or a
+    category also in one channel, one region, or both.
 
     Fails with NOT_FOUND (reason FORECAST_NOT_FOUND) where the snapshot has no forecast of that level and key, with
     NOT_FOUND (reason CHANNEL_NOT_FOUND or REGION_NOT_FOUND) for a channel or region that the snapshot does not know,
     and with INVALID_ARGUMENT where the level is not stated, or where a channel or region stands beside another level
-    than ITEM.
+    than ITEM and CATEGORY.
     """
 
 class SelectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -181,13 +181,13 @@ class SelectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _selection_service_pb2.GetForecastRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_selection_service_pb2.GetForecastResponse, _abc.Awaitable[_selection_service_pb2.GetForecastResponse]]:
-        """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item also in
-        one channel, one region, or both.
+        """Returns the daily demand forecast of an item, a category, a channel, a region or the whole shop; of an item or a
+        category also in one channel, one region, or both.
 
         Fails with NOT_FOUND (reason FORECAST_NOT_FOUND) where the snapshot has no forecast of that level and key, with
         NOT_FOUND (reason CHANNEL_NOT_FOUND or REGION_NOT_FOUND) for a channel or region that the snapshot does not know,
         and with INVALID_ARGUMENT where the level is not stated, or where a channel or region stands beside another level
-        than ITEM.
+        than ITEM and CATEGORY.
         """
 
 def add_SelectionServiceServicer_to_server(servicer: SelectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

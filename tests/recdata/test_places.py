@@ -10,7 +10,9 @@ import pytest
 
 from recdata.errors import PublishError, SnapshotCorruptError
 from recdata.places import (
+    CATEGORY,
     CHANNEL,
+    ITEM,
     PLACE,
     RATIOS_SHAPE,
     REGION,
@@ -20,6 +22,7 @@ from recdata.places import (
     view_of,
 )
 from recdata.snapshot import Snapshot, SnapshotWriter
+from recdata.snapshot.local import KINDS
 from recdata.snapshot.writer import SNAPSHOT_FILE
 from tests.recdata.conftest import write_small
 
@@ -29,6 +32,8 @@ SHARES = PlaceShares(
     regions=("north", "south", "south"),
     shop=np.array([0.5, 0.25, 0.25], np.float32),
     categories=np.array([[0.2, 0.8, 0.0]], np.float32),
+    names=("Tea",),
+    demand=np.array([[0.5, 0.25, 0.25]], np.float32),
     starts=np.array([0, 2, 2], np.int64),
     places=np.array([0, 2], np.int32),
     own=np.array([0.75, 0.25], np.float32),
@@ -59,16 +64,23 @@ def test_a_share_is_its_three_parts_weighed(channel: str, region: str, first: fl
 def test_parts_of_a_forecast_are_the_forecast() -> None:
     mean = np.array([3.0, 5.0, 0.5], np.float32)
     parts = [
-        part_of_days(SHARES, PLACE, SHARES.share(0, SHARES.within(channel, region)), mean)[0]
+        part_of_days(SHARES, SHARES.share(0, SHARES.within(channel, region)), mean, level=ITEM, view=PLACE)[0]
         for channel, region in zip(SHARES.channels, SHARES.regions, strict=True)
     ]
     assert np.sum(parts, axis=0) == pytest.approx(mean, rel=1e-6)
-    assert part_of_total(SHARES, PLACE, 0.25, mean)[0] == pytest.approx(2.0)  # of the horizon's two days
+    total = part_of_total(SHARES, 0.25, mean, level=ITEM, view=PLACE)
+    assert total[0] == pytest.approx(2.0)  # of the horizon's two days
+
+
+def test_a_categorys_share_is_its_items_and_one_that_is_not_known_has_the_shops() -> None:
+    south = SHARES.within("", "south")
+    assert SHARES.category_share("Tea", south) == 0.5
+    assert SHARES.category_share("Rice", SHARES.within("app", "")) == 0.75
 
 
 def test_an_interval_widens_past_the_horizon_and_holds_the_mean() -> None:
     mean = np.full(90, 400.0, np.float32)
-    part, low, high = part_of_days(SHARES, REGION, 0.5, mean)
+    part, low, high = part_of_days(SHARES, 0.5, mean, level=CATEGORY, view=REGION)
     assert (low <= part).all()
     assert (part <= high).all()
     assert high[80] - low[80] > 1.5 * (high[0] - low[0])
@@ -91,7 +103,8 @@ def test_a_snapshot_gives_back_the_shares_that_were_written(tmp_path: Path) -> N
     found = snapshot.places
     assert found is not None
     assert (found.channels, found.regions, found.horizon_days) == (SHARES.channels, SHARES.regions, 2)
-    for name in ("shop", "categories", "starts", "places", "own", "weights", "item_categories", "ratios"):
+    assert found.names == ("Tea",)
+    for name in KINDS:
         np.testing.assert_array_equal(getattr(found, name), getattr(SHARES, name))
     snapshot.close()
 
@@ -112,6 +125,8 @@ def test_a_snapshot_without_places_opens_and_tells_none(snapshot_folder: Path) -
         ({"starts": np.array([0, 2], np.int64)}, r"starts is \(2,\), not \(3,\)"),
         ({"starts": np.array([0, 2, 1], np.int64)}, "starts go from 0 to 1, over 2 shares"),
         ({"regions": ("north",)}, "3 channels, 1 regions"),
+        ({"names": ()}, r"categories is \(1, 3\), not \(0, 3\)"),
+        ({"demand": np.full((1, 3), -0.5, np.float32)}, "demand is no share"),
         ({"ratios": np.zeros(RATIOS_SHAPE, np.float32)}, "ratios are not all above 0"),
     ],
 )

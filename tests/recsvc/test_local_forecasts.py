@@ -13,6 +13,7 @@ from rich.console import Console
 
 from recdata.cli import Door
 from recdata.places import RATIOS_SHAPE, PlaceShares
+from recdata.snapshot import ForecastRecord
 from recsvc.calling import call
 from recsvc.server import Server
 from recsvc.v1.selection_service_pb2 import (
@@ -24,7 +25,7 @@ from recsvc.v1.selection_service_pb2 import (
 )
 from tests.recsvc.conftest import CONFIG, Stubs, refusal
 from tests.recsvc.picks import shop
-from tests.recsvc.tiny import ITEMS, ROWS
+from tests.recsvc.tiny import AS_OF, ITEMS, ROWS
 
 ITEM = ForecastLevel.FORECAST_LEVEL_ITEM
 #: The pear sells half in the app, half on the web, all in the north; the wine nearly all on the web.
@@ -33,7 +34,9 @@ PLACES = PlaceShares(
     channels=("app", "app", "web", "web"),
     regions=("north", "south", "north", "west"),
     shop=np.array([0.5, 0.25, 0.25, 0.0], np.float32),  # the west has closed
-    categories=np.zeros((0, 4), np.float32),
+    categories=np.zeros((1, 4), np.float32),
+    names=("Food",),
+    demand=np.array([[0.25, 0.75, 0.0, 0.0]], np.float32),
     starts=np.cumsum([0, *(len(OWN.get(item_id, {})) for item_id in ITEMS)]),
     places=np.array([place for item_id in ITEMS for place in OWN.get(item_id, {})], np.int32),
     own=np.array([share for item_id in ITEMS for share in OWN.get(item_id, {}).values()], np.float32),
@@ -47,7 +50,11 @@ PLACES = PlaceShares(
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stubs, Server]]:
     home = tmp_path_factory.mktemp("home")
-    shop(places=PLACES).publish(home)
+    curve = np.array([8, 4, 4], np.float32)
+    record = ForecastRecord(AS_OF, "items", curve, curve / 2, curve * 2)
+    made = shop(places=PLACES)
+    made.forecasts["category", "Food"] = record
+    made.publish(home)
     server = Server(home, CONFIG)
     server.start()
     with grpc.insecure_channel(server.address) as channel:
@@ -91,6 +98,13 @@ def test_a_part_says_what_it_is_of_and_how_sure_it_is(ask):
     ]
 
 
+def test_a_category_has_parts_too(told):
+    asked = GetForecastRequest(level=ForecastLevel.FORECAST_LEVEL_CATEGORY, key="Food", region="south")
+    part = told[0].selection.GetForecast(asked).forecast
+    assert (part.share, part.method, part.total.mean) == (0.75, "items", 9.0)
+    assert [day.mean for day in part.days] == [6.0, 3.0, 3.0]
+
+
 def test_a_forecast_of_no_place_says_nothing_of_places(ask):
     plain = ask()
     assert not plain.HasField("share")
@@ -124,10 +138,10 @@ def test_nothing_falls_on_a_place_that_closed_or_never_was(ask, channel, region)
         ),
         ({"channel": "app", "key": "beer"}, grpc.StatusCode.NOT_FOUND, "FORECAST_NOT_FOUND", "item 'beer'"),
         (
-            {"region": "north", "level": ForecastLevel.FORECAST_LEVEL_CATEGORY},
+            {"region": "north", "level": ForecastLevel.FORECAST_LEVEL_TOTAL},
             grpc.StatusCode.INVALID_ARGUMENT,
             "INVALID_FIELD",
-            "region is 'north' beside level CATEGORY",
+            "region is 'north' beside level TOTAL",
         ),
     ],
 )
@@ -186,6 +200,6 @@ def test_the_command_line_shows_a_part(told):
     call.main(list(options), obj=door, standalone_mode=False)
     said = out.getvalue()
     assert "Forecast of item pear in channel app (croston): 3 days, 3 units in all" in said
-    assert "50.00% of the item's demand; the first 2 days together 1.5 (0 – " in said
-    with pytest.raises(click.UsageError, match="--level item"):
+    assert "50.00% of the demand; the first 2 days together 1.5 (0 – " in said
+    with pytest.raises(click.UsageError, match="--level item or category"):
         call.main(["forecast", "--region", "north", "--address", "x"], obj=door, standalone_mode=False)

@@ -418,7 +418,9 @@ def places_of(run):
     ):
         write_artefact(frame.cast(schema), run.path / f"{name}.parquet", name)
     ratios = np.ones(RATIOS_SHAPE).tolist()
-    figures = PlaceFigures(horizon_days=28, ratios=ratios, weights=[], unit_edges=[], covered={})
+    figures = PlaceFigures(
+        horizon_days=28, ratios=ratios, categories=[], weights=[], unit_edges=[], covered={}
+    )
     (run.path / "places.json").write_bytes(msgspec.json.encode(figures))
 
 

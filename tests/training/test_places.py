@@ -14,7 +14,8 @@ from rich.console import Console
 
 from recdata.artefacts import DAILY_SALES, FORECAST_TOTALS, ITEMS, read_artefact, write_artefact
 from recdata.intervals import SIZES, count_bounds
-from recdata.places import PlaceFigures
+from recdata.places import CATEGORY as OF_CATEGORY
+from recdata.places import ITEM, PLACE, REGION, PlaceFigures
 from recdata.runs import RunFolder
 from training.forecast import ForecastConfig
 from training.places.config import PlacesConfig
@@ -23,7 +24,7 @@ from training.places.opened import places_at
 from training.places.sales import PlaceSales, load_sales
 from training.places.shares import CATEGORY, OWN, SHOP, parts_at
 from training.places.stage import places_stage
-from training.places.walk import walk_places
+from training.places.walk import LocalOutcome, walk_places
 
 FIRST = date(2024, 1, 1)
 CONFIG = PlacesConfig()
@@ -61,6 +62,16 @@ def sales_of(folder: Path, lines: list[Line], categories: list[str], days: int) 
     )
 
 
+def shares_of(outcome: LocalOutcome) -> np.ndarray:
+    """Returns every item's share of every place."""
+    above = np.concatenate([outcome.parts.category, outcome.parts.places.share[None]])
+    return (
+        outcome.weights[:, [OWN]] * outcome.parts.own.toarray()
+        + outcome.weights[:, [CATEGORY]] * above[outcome.parts.item_category]
+        + outcome.weights[:, [SHOP]] * outcome.parts.places.share
+    )
+
+
 def two_regions(days: int) -> list[Line]:
     """Item 0 sells 3 units a day in the north, 1 in the south; item 1 only in the south, every day."""
     found: list[Line] = []
@@ -72,19 +83,27 @@ def two_regions(days: int) -> list[Line]:
 def test_shares_of_an_item_sum_to_one_and_its_own_sales_lead_where_they_are_many(tmp_path: Path) -> None:
     sales = sales_of(tmp_path, two_regions(140), ["tea", "tea", "tea"], 140)
     (outcome,) = walk_places(sales, {140: np.array([112.0, 56.0, 5.0])}, horizon=28, config=CONFIG)
-    above = np.concatenate([outcome.parts.category, outcome.parts.places.share[None]])
-    share = (
-        outcome.weights[:, [OWN]] * outcome.parts.own.toarray()
-        + outcome.weights[:, [CATEGORY]] * above[outcome.parts.item_category]
-        + outcome.weights[:, [SHOP]] * outcome.parts.places.share
-    )
+    share = shares_of(outcome)
     assert share.sum(axis=1) == pytest.approx([1.0, 1.0, 1.0])
     assert share[0] == pytest.approx([0.75, 0.25], abs=0.04)
     assert share[1, 1] > 0.9
     # The third never sold: its category's share, half and half, is all there is.
     assert outcome.weights[2, OWN] == 0.0
     assert share[2] == pytest.approx([0.5, 0.5], abs=1e-6)
-    assert outcome.pairs[0].mean.sum() == pytest.approx(share[0].sum() * 112 + share[1, 1] * 56, rel=1e-6)
+    assert outcome.pairs[ITEM][PLACE].mean.sum() == pytest.approx(
+        share[0].sum() * 112 + share[1, 1] * 56, rel=1e-6
+    )
+
+
+def test_a_categorys_parts_are_what_its_items_parts_add_up_to(tmp_path: Path) -> None:
+    sales = sales_of(tmp_path, two_regions(140), ["tea", "tea", "rice"], 140)
+    (outcome,) = walk_places(sales, {140: np.array([112.0, 56.0, 5.0])}, horizon=28, config=CONFIG)
+    categories = outcome.pairs[OF_CATEGORY][REGION]
+    assert categories.row.tolist() == [0, 0, 1, 1]  # rice, that never sold, has the shop's shares
+    parts = shares_of(outcome) * outcome.mean[:, None]
+    assert categories.mean.tolist() == pytest.approx([*parts[2], *parts[:2].sum(axis=0)])
+    assert outcome.demand.sum(axis=1) == pytest.approx([1.0, 1.0])
+    assert outcome.demand[0] == pytest.approx(outcome.parts.places.share)
 
 
 def test_what_is_learned_knows_nothing_from_the_origin_on(tmp_path: Path) -> None:
@@ -197,7 +216,7 @@ def test_the_stage_writes_what_any_local_forecast_follows_from(tmp_path: Path) -
     assert places["share"].sum() == pytest.approx(1.0)
     shares = read_artefact(run.path / "place_shares.parquet", "place_shares")
     sums = shares.group_by("level", "row").agg(pl.col("share").sum())
-    assert sums["share"].to_list() == pytest.approx([1.0] * 3)  # a category and two items
+    assert sums["share"].to_list() == pytest.approx([1.0] * 4)  # a category twice and two items
     weights = read_artefact(run.path / "place_weights.parquet", "place_weights")
     assert weights.select(pl.sum_horizontal("own", "category", "shop"))["own"].to_list() == pytest.approx(
         [1.0] * 3
@@ -212,7 +231,7 @@ def test_the_stage_writes_what_any_local_forecast_follows_from(tmp_path: Path) -
     assert first["mean"].sum() == pytest.approx(112.0)
     figures = msgspec.json.decode((run.path / "places.json").read_bytes(), type=PlaceFigures)
     assert figures.horizon_days == 28
-    assert sum(each.forecasts for each in figures.covered["region"]) == 3
+    assert sum(each.forecasts for each in figures.covered["item x region"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ OUTPUTS = (
     "local_forecasts.parquet",
     "places.json",
 )
-VERSION = 1
+VERSION = 2
 
 
 def places_stage(config: PlacesConfig, forecast: ForecastConfig) -> Stage:
@@ -57,6 +57,7 @@ def places_stage(config: PlacesConfig, forecast: ForecastConfig) -> Stage:
         figures = PlaceFigures(
             horizon_days=horizon,
             ratios=outcome.ratios.round(6).tolist(),
+            categories=list(sales.categories),
             weights=outcome.learned.round(6).tolist(),
             unit_edges=UNIT_EDGES.tolist(),
             covered=covered.figures(),

@@ -11,7 +11,7 @@ import polars as pl
 
 from recdata.artefacts import LOCAL_FORECASTS, PLACE_SHARES, PLACE_WEIGHTS, PLACES
 from recdata.intervals import count_bounds
-from recdata.places import HORIZON, PLACE
+from recdata.places import HORIZON, ITEM, PLACE
 from training.places.sales import PlaceSales
 from training.places.shares import CATEGORY, OWN, SHOP
 from training.places.walk import LocalOutcome
@@ -23,10 +23,12 @@ def share_tables(sales: PlaceSales, outcome: LocalOutcome) -> dict[str, pl.DataF
     """Returns places, place_shares and place_weights as of an origin."""
     parts = outcome.parts
     row, column = np.nonzero(parts.category)
+    above, there = np.nonzero(outcome.demand)
     item = np.repeat(np.arange(sales.n_items), np.diff(parts.own.indptr))
     shares = pl.concat(
         [
             _share_frame("category", row, column, parts.category[row, column]),
+            _share_frame("category demand", above, there, outcome.demand[above, there]),
             _share_frame("item", item, parts.own.indices, parts.own.data),
         ]
     )
@@ -62,13 +64,13 @@ def share_tables(sales: PlaceSales, outcome: LocalOutcome) -> dict[str, pl.DataF
 
 def local_rows(sales: PlaceSales, outcome: LocalOutcome, horizon: int, least_units: float) -> pl.DataFrame:
     """Returns local_forecasts: pairs with sales of their own that are forecast at least so many units."""
-    pairs = outcome.pairs[PLACE]
+    pairs = outcome.pairs[ITEM][PLACE]
     at = np.flatnonzero((pairs.mean >= least_units) & (pairs.mean > 0))
     mean, place = pairs.mean[at], pairs.code[at]
-    low, high = count_bounds(mean, outcome.ratios[PLACE, HORIZON])
+    low, high = count_bounds(mean, outcome.ratios[ITEM, PLACE, HORIZON])
     frame = pl.DataFrame(
         {
-            "item_row": pairs.item[at],
+            "item_row": pairs.row[at],
             "channel": pl.Series(sales.channels, dtype=pl.String).gather(place),
             "region": pl.Series(sales.regions, dtype=pl.String).gather(place),
             "horizon_days": pl.repeat(horizon, len(at), eager=True),

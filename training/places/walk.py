@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.places.config import PlacesConfig
-from training.places.errors import LocalErrors, Pairs, View, pairs_of, views_of
+from training.places.errors import LocalErrors, Told
 from training.places.learning import learned_weights
+from training.places.pairs import View, category_demand, category_pairs, item_pairs, views_of
 from training.places.sales import PlaceSales
 from training.places.shares import Parts, parts_at
 
@@ -28,7 +29,8 @@ class LocalOutcome:
         weights: by item, float64 `(n_items, 3)`.
         mean: the items' own forecasts, units of the horizon, float64 `(n_items,)`.
         views: how places are looked at.
-        pairs: local forecasts by view.
+        demand: the categories' shares of their forecasts, float64 `(n_categories, n_places)`.
+        pairs: local forecasts by level and view.
         ratios: variances divided by the mean, float64 `recdata.places.RATIOS_SHAPE`.
     """
 
@@ -38,7 +40,8 @@ class LocalOutcome:
     weights: Floats
     mean: Floats
     views: list[View]
-    pairs: list[Pairs]
+    demand: Floats
+    pairs: Told
     ratios: Floats
 
 
@@ -55,7 +58,7 @@ def walk_places(
     """
     views = views_of(sales)
     errors = LocalErrors()
-    waiting: list[tuple[int, list[Pairs]]] = []
+    waiting: list[tuple[int, Told]] = []
     cache: dict[int, Parts] = {}
     for origin in sorted(means):
         while waiting and waiting[0][0] + horizon <= origin:
@@ -64,8 +67,13 @@ def walk_places(
         learned = learned_weights(sales, origin, horizon=horizon, config=config, cache=cache)
         parts = cache.setdefault(origin, parts_at(sales, origin, config))
         weights = parts.usable(learned)
-        pairs = [pairs_of(parts, weights, means[origin], view) for view in views]
-        yield LocalOutcome(origin, parts, learned, weights, means[origin], views, pairs, errors.ratios())
+        mean = means[origin]
+        demand = category_demand(parts, weights, mean)
+        pairs = [
+            [item_pairs(parts, weights, mean, view) for view in views],
+            [category_pairs(parts, demand, mean, view) for view in views],
+        ]
+        yield LocalOutcome(origin, parts, learned, weights, mean, views, demand, pairs, errors.ratios())
         waiting.append((origin, pairs))
         oldest = origin - (config.learn_origins + 1) * horizon
         for past in [day for day in cache if day < oldest]:
