@@ -22,7 +22,7 @@ from training.forecast.intervals import (
     series_bounds,
     widening,
 )
-from training.forecast.regression import usual_rate
+from training.forecast.learning import usual_rate
 
 # A half-life so long that every day counts the same.
 FLAT = ForecastConfig(share_half_life_days=1e9, launch_floor_days=1, horizon_days=10, recent_days=4)

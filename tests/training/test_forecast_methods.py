@@ -10,8 +10,9 @@ from scipy import sparse
 
 from training.forecast.choice import Choice, mixtures
 from training.forecast.config import ForecastConfig
+from training.forecast.learning import Group
 from training.forecast.reconcile import CAP_FLOOR, caps, reconciled
-from training.forecast.regression import Group, forecast_group
+from training.forecast.regression import forecast_group
 from training.forecast.standing import by_week, spread, weekday_profiles
 
 CONFIG = ForecastConfig(processes=1)

@@ -117,7 +117,7 @@ def test_every_level_is_forecast_and_every_item_has_a_total(usual) -> None:
     methods = dict(last.filter(pl.col("level") == "item").select("key", "method").iter_rows())
     assert methods["item-3"] == "no-history"
     parts = {part for method in methods.values() for part in method.split(" + ")}
-    assert parts <= {"no-history", "prophet", "top-down", "recent-average"}
+    assert parts <= {"no-history", "prophet", "top-down", "recent-average", "smoothing"}
     # The shop and its large category at three origins, at the last one the channel, the region and an item.
     assert summary["fits"] >= 2 * 3 + 3
     assert daily.group_by("level", "key").len()["len"].unique().to_list() == [35]

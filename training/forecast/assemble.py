@@ -38,7 +38,7 @@ def assemble(
             totals.append(_total_rows(calibration, history, level, outcome, config))
         if outcome.origin == history.n_days:
             daily = daily_rows(calibration, history, level, outcome, config)
-            leading = choices.series.figures() | choices.items.figures()
+            leading = choices.figures()
     return daily, pl.concat(totals), leading
 
 

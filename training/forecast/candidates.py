@@ -12,7 +12,8 @@ from scipy import sparse
 from training.forecast.config import ForecastConfig
 from training.forecast.fits import INTERMITTENT, PROPHET, RECENT, SHORT, SeriesForecast
 from training.forecast.history import History, promotion_shares
-from training.forecast.regression import Group, forecast_group, usual_rate
+from training.forecast.learning import Group, usual_rate
+from training.forecast.regression import forecast_group
 from training.forecast.standing import Level, Standing, by_week
 
 Floats = npt.NDArray[np.float64]
@@ -30,36 +31,57 @@ def series_candidates(
 ) -> dict[str, Floats]:
     """Returns each method's forecast of the series above the items; NaN where a method has none."""
     origin, weeks = standing.origin, standing.weeks
-    n = len(level.names)
     launched = _first_sales(standing.series)
     found = {RECENT: _recent(standing.series, launched, weeks, config)}
     if config.regression_trees:
-        categories, shop = promotion_shares(history, origin, standing.horizon, config)
-        promoted = {
-            kind: np.concatenate([share, shop[kind][None]])[level.category]
-            for kind, share in categories.items()
-        }
-        group = Group(
-            units=standing.series,
-            launched=launched,
-            parent=np.zeros(n, dtype=np.int64),
-            parents=standing.series[:1],
-            promoted=promoted,
-            plan_ends=dict.fromkeys(promoted, origin + standing.horizon),
-            market=None,
-            leaf_rows=50,
-            step=7,
-            stamps=16,
-        )
+        group = series_group(history, level, standing, config)
         found |= _optional(REGRESSION, forecast_group(group, origin, weeks, config))
         if history.market is not None:
             index = np.concatenate([history.market, np.full((1, history.n_days), np.nan)])[level.category]
             found |= _optional(MARKET, forecast_group(replace(group, market=index), origin, weeks, config))
     for method in (PROPHET, INTERMITTENT, SHORT):
-        own = _fitted(method, level.names, fits, weeks)
+        own = fitted(method, level.names, fits, standing.horizon)
         if np.isfinite(own).any():
-            found[method] = own
+            found[method] = by_week(own)
     return found
+
+
+def series_group(history: History, level: Level, standing: Standing, config: ForecastConfig) -> Group:
+    """Returns the series above the items as those who learn from all of them see them."""
+    categories, shop = promotion_shares(history, standing.origin, standing.horizon, config)
+    promoted = {
+        kind: np.concatenate([share, shop[kind][None]])[level.category] for kind, share in categories.items()
+    }
+    return Group(
+        units=standing.series,
+        launched=_first_sales(standing.series),
+        parent=np.zeros(len(level.names), dtype=np.int64),
+        parents=standing.series[:1],
+        promoted=promoted,
+        plan_ends=dict.fromkeys(promoted, standing.origin + standing.horizon),
+        market=None,
+        leaf_rows=50,
+        step=7,
+        stamps=16,
+    )
+
+
+def item_group(history: History, standing: Standing, units: sparse.csc_matrix) -> Group:
+    """Returns the items, of cleaned units, likewise."""
+    shop = standing.series[1 : 1 + len(history.categories)]
+    rest = np.asarray(units[history.item_category < 0].sum(axis=0), dtype=np.float64).reshape(1, -1)
+    return Group(
+        units=units,
+        launched=history.launched,
+        parent=np.where(history.item_category < 0, len(shop), history.item_category),
+        parents=np.concatenate([shop, rest]),
+        promoted=history.promoted,
+        plan_ends=history.plan_ends,
+        market=None,
+        leaf_rows=100,
+        step=14,
+        stamps=8,
+    )
 
 
 def series_segments(level: Level, candidates: Mapping[str, Floats]) -> Strings:
@@ -97,25 +119,12 @@ def item_candidates(
         RECENT: _recent(units, history.launched, weeks, config),
     }
     if config.regression_trees:
-        shop = standing.series[1 : 1 + len(history.categories)]
-        rest = np.asarray(units[history.item_category < 0].sum(axis=0), dtype=np.float64).reshape(1, -1)
-        group = Group(
-            units=units,
-            launched=history.launched,
-            parent=np.where(history.item_category < 0, len(shop), history.item_category),
-            parents=np.concatenate([shop, rest]),
-            promoted=history.promoted,
-            plan_ends=history.plan_ends,
-            market=None,
-            leaf_rows=100,
-            step=14,
-            stamps=8,
-        )
+        group = item_group(history, standing, units)
         found |= _optional(REGRESSION, forecast_group(group, standing.origin, weeks, config))
     names = [("item", key) for key in history.item_ids] if fits else []
-    own = _fitted(PROPHET, names, fits, weeks)
+    own = fitted(PROPHET, names, fits, standing.horizon)
     if np.isfinite(own).any():
-        found[PROPHET] = own
+        found[PROPHET] = by_week(own)
     return found
 
 
@@ -167,10 +176,11 @@ def _optional(name: str, forecast: Floats | None) -> dict[str, Floats]:
     return {} if forecast is None else {name: forecast}
 
 
-def _fitted(method: str, names: Sequence[tuple[str, str]], fits: Fits, weeks: int) -> Floats:
-    found = np.full((len(names), weeks), np.nan)
+def fitted(method: str, names: Sequence[tuple[str, str]], fits: Fits, horizon: int) -> Floats:
+    """Returns the fits of a method by day, float64 `(n_names, horizon)`, NaN where there is none."""
+    found = np.full((len(names), horizon), np.nan)
     for row, name in enumerate(names):
         fit = fits.get(name)
         if fit is not None and fit.method == method:
-            found[row] = by_week(fit.mean[None])[0]
+            found[row] = fit.mean
     return found

@@ -18,6 +18,10 @@ Strings = npt.NDArray[np.object_]
 
 #: Between the methods of a mean.
 AND = " + "
+#: What an origin's errors weigh when the next one's are added: the latest ones look most like the next.
+MEMORY = 0.5
+#: An origin's errors are divided by the least of them, and by no less than this.
+LEAST_ERROR = 1e-9
 #: Units a day added to a series' usual rate where errors are divided by it.
 USUAL_FLOOR = 0.01
 
@@ -38,7 +42,7 @@ def mean_of(mixture: Sequence[str], candidates: Mapping[str, Floats], rows: npt.
 
 @dataclass(slots=True)
 class Choice:
-    """Errors by segment and mixture of methods, of the origins that have ended.
+    """Errors by segment and mixture of methods, of the origins that have ended, the latest counting most.
 
     Attributes:
         preferred: methods whose mean a segment gets before anything has ended, most wanted first.
@@ -53,21 +57,29 @@ class Choice:
     _origins: dict[str, int] = field(default_factory=dict)
 
     def learn(self, segments: Strings, candidates: Mapping[str, Floats], actual: Floats) -> None:
-        """Adds the errors of an origin: candidates and actual are units a day by week, `(n, weeks)`."""
+        """Adds the errors of an origin: candidates and actual are units by week or day, `(n, k)`."""
+        if not len(segments):
+            return
         usual = USUAL_FLOOR + np.mean(
-            [found.mean(axis=1) for found in candidates.values() if np.isfinite(found).all()], axis=0
+            [said.mean(axis=1) for said in candidates.values() if np.isfinite(said).all()], axis=0
         ).reshape(-1, 1)
         for segment in sorted(set(segments)):
             rows = np.flatnonzero(segments == segment)
             errors = self._errors.setdefault(segment, {})
             self._origins[segment] = self._origins.get(segment, 0) + 1
+            found: dict[tuple[str, ...], float] = {}
             for mixture in mixtures(self.able(candidates, rows)):
                 distance = mean_of(mixture, candidates, rows) - actual[rows]
                 # An item's week is mostly 0, so the least absolute error would be that of forecasting 0.
                 # Squares over the usual rate, the variance of a count, ask for the mean.
                 parts = distance**2 / usual[rows] if self.counts else np.abs(distance)
-                error = float(parts.sum())
-                errors[mixture] = errors.get(mixture, 0.0) + error
+                found[mixture] = float(parts.sum())
+            # In units of the least error, or an origin at which everything went wrong would decide alone.
+            least = max(min(found.values(), default=0.0), LEAST_ERROR)
+            for mixture in errors:
+                errors[mixture] *= MEMORY
+            for mixture, error in found.items():
+                errors[mixture] = errors.get(mixture, 0.0) + error / least
 
     def best(self, segment: str, names: Sequence[str]) -> tuple[str, ...]:
         """Returns the mixture of these methods with the least error; ties: fewer, then by name."""
@@ -79,7 +91,7 @@ class Choice:
         return tuple(sorted(wanted[:2])) or tuple(names[:1])
 
     def choose(self, segments: Strings, candidates: Mapping[str, Floats]) -> tuple[Floats, Strings]:
-        """Returns the chosen forecasts, float64 `(n, weeks)`, and the name of each one's method."""
+        """Returns the chosen forecasts, float64 `(n, k)`, and the name of each one's method."""
         shape = next(iter(candidates.values())).shape
         chosen, method = np.zeros(shape), np.full(shape[0], "", dtype=object)
         for segment in sorted(set(segments)):

@@ -24,10 +24,12 @@ BEFORE = ((14, 8), (7, 4), (3, 1))
 AFTER = ((1, 3), (4, 7))
 #: Days of an event that are phases of their own; the later ones are one more.
 OWN_DAYS = 2
+#: What stands before the number of an event's own day in its phase's name.
+DURING = "/day "
 #: Half a window of days around a day from which it is expected, in days.
 AROUND = 28
-#: At least so many days without any event are needed in that window.
-MIN_FREE = 14
+#: At least so many days without any event are needed in that window; more of them in the whole history.
+MIN_AROUND, MIN_FREE = 7, 14
 #: A shop's effect of so many standard errors is taken for chance altogether, one of twice that for 3/4 true.
 DOUBT = 2.0
 #: No effect leaves this range: ratios to the usual day.
@@ -47,6 +49,11 @@ class Phases:
     names: tuple[str, ...]
     code: Ints
     occurrence: Ints
+
+    def during(self) -> npt.NDArray[np.bool_]:
+        """Returns whether each day is one of an event itself, not before or after it, `(days,)`."""
+        inside = np.array([DURING in name for name in self.names] + [False])
+        return np.asarray(inside[self.code], dtype=np.bool_)
 
 
 def phases_of(events: Sequence[Event], first: date, n_days: int) -> Phases:
@@ -70,7 +77,7 @@ def _label(offset: int, days: int) -> str:
     if offset < 0:
         return next((f"-{a}" for a, b in BEFORE if a >= -offset >= b), "")
     if offset < days:
-        return f"day {min(offset, OWN_DAYS) + 1}"
+        return f"{DURING[1:]}{min(offset, OWN_DAYS) + 1}"
     passed = offset - days + 1
     return next((f"+{b}" for a, b in AFTER if a <= passed <= b), "")
 
@@ -148,5 +155,5 @@ def _expected(every: Floats, free: npt.NDArray[np.bool_]) -> Floats:
         return np.asarray(sums[:, ends] - sums[:, starts], dtype=np.float64)
 
     count = window(free[None].astype(np.float64))
-    level = np.where(count >= MIN_FREE, window(flat) / np.maximum(count, 1.0), np.nan)
+    level = np.where(count >= MIN_AROUND, window(flat) / np.maximum(count, 1.0), np.nan)
     return np.asarray(level * share[:, weekday], dtype=np.float64)

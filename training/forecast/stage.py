@@ -20,7 +20,7 @@ from training.forecast.history import load_history
 
 INPUTS = ("items.parquet", "daily_sales.parquet", "promoted_days.parquet", "tables:market")
 OUTPUTS = ("forecast_daily.parquet", "forecast_totals.parquet")
-VERSION = 2
+VERSION = 3
 
 
 def forecast_stage(config: ForecastConfig) -> Stage:

@@ -48,12 +48,15 @@ class Standing:
         series: cleaned units a day of `Level`'s series, float64 `(n_series, origin)`.
         factors: of events by category (last: shop) and day, float64 `(n_categories + 1, origin + horizon)`;
             None where no event has an effect.
+        off: whether a day, the one after the last too, is one of a recurring event, bool
+            `(origin + horizon + 1,)`.
     """
 
     origin: int
     horizon: int
     series: Floats
     factors: Floats | None
+    off: npt.NDArray[np.bool_]
 
     @property
     def weeks(self) -> int:
@@ -80,8 +83,8 @@ def levels_of(history: History) -> Level:
 
 
 def calendar_phases(history: History, horizon: int, config: ForecastConfig) -> Phases:
-    """Returns the events' phases of all days from the first to the last one that is forecast."""
-    n_days = history.n_days + horizon
+    """Returns the events' phases of all days from the first to the one after the last that is forecast."""
+    n_days = history.n_days + horizon + 1
     events = recurring_events(config.country, history.first, history.day(n_days))
     return phases_of(events, history.first, n_days)
 
@@ -94,7 +97,7 @@ def standing_at(history: History, level: Level, phases: Phases, *, origin: int, 
     series = level.units[:, :origin]
     if factors is not None:
         series = series / factors[level.category, :origin]
-    return Standing(origin, horizon, series, factors)
+    return Standing(origin, horizon, series, factors, phases.during()[: origin + horizon + 1])
 
 
 def cleaned_items(history: History, standing: Standing) -> sparse.csc_matrix:
