@@ -1,7 +1,6 @@
 """Owns the `serve` process: workers on one port, started, watched, restarted, told and drained.
 
-It answers no calls and imports no grpc, so it stays small and can start processes at any time. It runs on one
-thread and wakes for what a worker says, a signal, or a time that has come.
+It answers no calls and imports no grpc, so it stays small. It runs on one thread and wakes for what a worker says, a signal, or a time that has come.
 """
 
 from __future__ import annotations
@@ -144,6 +143,7 @@ class Supervisor:
                 self._verifier = self._start_verifier(wakes)
             exposition = self._expose()
             try:
+                log(logging.INFO, "starting", workers=len(self.slots))
                 for slot in self.slots:
                     self._start(slot)
                 self._loop(hears)
