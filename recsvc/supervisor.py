@@ -1,6 +1,7 @@
 """Owns the `serve` process: workers on one port, started, watched, restarted, told and drained.
 
-It answers no calls and imports no grpc, so it stays small. It runs on one thread and wakes for what a worker says, a signal, or a time that has come.
+It answers no calls and imports no grpc, so it stays small. It runs on one thread and wakes for what a worker
+says, a signal, or a time that has come.
 """
 
 from __future__ import annotations
