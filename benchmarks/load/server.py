@@ -8,6 +8,7 @@ of JSON, its address and when it began to be made, and serves until stdin ends.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 import grpc
 import msgspec
 
+import recsvc.preloaded  # noqa: F401 - as every worker has it
 from load.names import NOOP_SERVICE, SIZE_FILE
 from recsvc.config import ServingConfig
 from recsvc.server import Server, add_service
@@ -46,6 +48,8 @@ def main() -> None:
     )
     add_noop(server.grpc_server, home)
     server.start()
+    gc.collect()
+    gc.freeze()  # as a worker does
     print(json.dumps({"address": server.address, "began_ns": began_ns}), flush=True)
     sys.stdin.read()
     server.stop()
