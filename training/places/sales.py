@@ -36,6 +36,7 @@ class PlaceSales:
         pair_item: int64 `(n_pairs,)`.
         pair_place: int64 `(n_pairs,)`.
         starts: where each pair's lines begin, int64 `(n_pairs,)`.
+        line_pair: pair of each line, int64 `(n_lines,)`.
         day: of each line, int64 `(n_lines,)`.
         units: of each line, float64 `(n_lines,)`.
     """
@@ -50,14 +51,9 @@ class PlaceSales:
     pair_item: Ints
     pair_place: Ints
     starts: Ints
+    line_pair: Ints
     day: Ints
     units: Floats
-
-    @property
-    def line_pair(self) -> Ints:
-        """Returns the pair of each line, int64 `(n_lines,)`."""
-        lengths = np.diff(self.starts, append=len(self.day))
-        return np.repeat(np.arange(len(self.starts), dtype=np.int64), lengths)
 
     @property
     def n_places(self) -> int:
@@ -144,6 +140,7 @@ def load_sales(
         pair_item=item[new],
         pair_place=place[new],
         starts=new.astype(np.int64),
+        line_pair=np.repeat(np.arange(len(new), dtype=np.int64), np.diff(new, append=len(day))),
         day=day,
         units=lines["quantity"].to_numpy()[order],
     )
