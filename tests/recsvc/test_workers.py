@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -271,6 +272,20 @@ def test_a_worker_that_cannot_start_again_is_tried_again_later(tmp_path):
         assert [line["restart_in_seconds"] for line in running.events("worker died")[:2]] == [0.0, 0.5]
         point_at(tmp_path, snapshot_id)
         until(lambda: len(running.events("worker ready")) == 2)
+        with running.connected() as stubs:
+            assert len(recommend(stubs).results) == 5
+
+
+def test_a_worker_is_started_again_though_what_it_was_forked_from_has_died(tmp_path):
+    Tiny().publish(tmp_path)
+    with two_workers(tmp_path, workers=1) as running:
+        worker = running.pid(0)
+        os.kill(psutil.Process(worker).ppid(), signal.SIGKILL)
+        with running.connected() as stubs:
+            assert len(recommend(stubs).results) == 5
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: len(running.events("worker ready")) == 2)
+        assert running.pid(0) != worker
         with running.connected() as stubs:
             assert len(recommend(stubs).results) == 5
 
