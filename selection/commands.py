@@ -27,6 +27,9 @@ from selection.local import show_local
 from selection.pilot.show import show_pilot
 from selection.prices.show import show_prices
 from selection.stages import selection_stages
+from selection.whatif.answer import answer
+from selection.whatif.command import DAY, SHARE, asked_of
+from selection.whatif.show import show_whatif
 from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
 
 
@@ -142,9 +145,7 @@ def local(door: Door, run_id: str | None, limit: int, channel: str, region: str)
     """Show what sells next in one channel, one region, or both."""
     room = open_room(door, run_id)
     room.make("select")
-    show_local(
-        door.out, room.run, channel=channel, region=region, currency=room.data.currency, limit=limit
-    )
+    show_local(door.out, room.run, channel=channel, region=region, currency=room.data.currency, limit=limit)
 
 
 @select.command()
@@ -155,6 +156,39 @@ def ledger(door: Door, run_id: str | None) -> None:
     room = open_room(door, run_id)
     room.make("ledger")
     print_ledger(door.out, read_artefact(room.run.resolve("ledger.parquet"), "ledger"), room.data.currency)
+
+
+@select.command()
+@RUN_OPTION
+@click.option(
+    "--promotion",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="CSV of promotions: item_id, from, to, and if wanted kind and discount.",
+)
+@click.option("--item", multiple=True, help="Id of an item to promote; may be given again.")
+@click.option("--from", "first", type=DAY, help="First day of the promotion of --item.")
+@click.option("--to", "last", type=DAY, help="Its last day.")
+@click.option("--kind", default="", help="Its kind, as in the promotions; the shop's usual where left out.")
+@click.option("--discount", type=SHARE, default=0.0, help="Share of the price that it takes off.")
+@ROWS_OPTION
+@pass_door
+def whatif(
+    door: Door,
+    run_id: str | None,
+    promotion: Path | None,
+    item: tuple[str, ...],
+    first: datetime | None,
+    last: datetime | None,
+    kind: str,
+    discount: float,
+    limit: int,
+) -> None:
+    """Show what more promotions would bring, beside the forecasts as they are; writes nothing."""
+    room = open_room(door, run_id)
+    asked = asked_of(promotion, item, first, last, kind=kind, discount=discount)
+    found = answer(room.run, asked, room.config.features)
+    items = read_artefact(room.run.resolve("items.parquet"), "items")
+    show_whatif(door.out, found, items, currency=room.data.currency, limit=limit)
 
 
 @click.command()
