@@ -1,16 +1,19 @@
-"""Measures what each group of the ranker's features adds, on two validation periods.
+"""Measures what each group of the ranker's features adds, and what is trending, on validation periods.
 
     python benchmarks/ranking_steps.py --home HOME --starts 2017-10-02 2017-10-30
 
-Every step is learned anew on the periods before each start, from the same candidates, and judged on the four
-weeks from it: all shoppers who bought in them, all items.  The test period is not looked at.
+Every step is learned anew on the periods before each start and judged on the four weeks from it: all shoppers
+who bought in them, all items.  The candidates are the same but for the last steps, which also have those
+that are trending in the shopper's segment.  A second table says what share of what is found in the four weeks
+stands among the candidates, with that source, without it, and with so many more by the vectors instead that
+a shopper has as many.  The test period is not looked at.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,20 +25,25 @@ from rich.table import Table
 
 from recdata.artefacts import BEHAVIOUR
 from training.affinity import AFFINITY_FEATURES
-from training.als import AlsConfig, fit_als
+from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import Blend, between_names, examples_of
+from training.blocks import NO_ITEM
 from training.chances import Examples, joined
+from training.discovery import Discovery
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import user_metrics
 from training.evaluate.rivals import Rivals
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
-from training.history import Rows, category_codes, pair_history
+from training.history import History, Rows, category_codes, is_member, pair_history, pair_keys
 from training.interactions import InteractionsConfig, build_interactions
 from training.ranking import RankingConfig, fit_blend
 from training.rhythm import PAIR_FEATURES
+from training.trending import TRENDING_FEATURES, Wanted
 
 PERIOD = timedelta(days=28)
 K = 20
+TRENDING = (20, 60)  # candidates of a shopper that are trending in his segment
+MORE = 5  # candidates by which the lists by vectors are lengthened until they are as long
 #: What each step adds to those before it; the first is what the logistic models before it had.
 STEPS = {
     "frequency, popularity, vectors": (
@@ -90,18 +98,20 @@ class Shop:
     n_items: int
     categories: Rows
 
-    def known(self, as_of: date):  # noqa: ANN201
+    def known(self, as_of: date) -> tuple[History, AlsModel]:
         """Returns history and model of the days before `as_of`."""
         behaviour = pl.LazyFrame(schema=BEHAVIOUR)
         matrix = build_interactions(
             self.purchases, behaviour, self.n_users, self.n_items, as_of=as_of, config=InteractionsConfig()
         )
-        history = pair_history(self.purchases, self.n_users, self.categories, as_of=as_of)
+        history = pair_history(
+            self.purchases, self.n_users, self.categories, as_of=as_of, trending=Wanted(features=True)
+        )
         return history, fit_als(matrix, AlsConfig())
 
 
 def main() -> None:
-    """Prints one table a period."""
+    """Prints two tables a period."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -117,55 +127,110 @@ def main() -> None:
         category_codes(items),
     )
     for start in given.starts:
-        Console(width=130).print(judge(shop, start))
+        for table in judge(shop, start):
+            Console(width=130).print(table)
 
 
-def judge(shop: Shop, start: date) -> Table:
-    """Returns the table of one validation period."""
+def judge(shop: Shop, start: date) -> tuple[Table, Table]:
+    """Returns the tables of one validation period."""
     config = RankingConfig()
-    taught = [
-        taught_by(shop, start - (back + 1) * PERIOD, config) for back in range(config.validation_periods)
-    ]
-    repeat, find = (joined(parts) for parts in zip(*taught, strict=True))
+    periods = [start - (back + 1) * PERIOD for back in range(config.validation_periods)]
+    past = [(period, *shop.known(period)) for period in periods]
     history, model = shop.known(start)
     bought = bought_pairs(shop.purchases, Split(start, start + PERIOD))
     users = judged_users(bought, EvaluateConfig())
     relevant = relevance(bought, users, shop.n_items)
     rivals = Rivals.of(users, history, model, Blend(None, None))
     targets = {"all": relevant, "never_bought": relevant.without(rivals.history.keys)}
-    names = between_names(history)
     table = Table(
         "", "ndcg", "× own", "value", "× own", "never: ndcg", "× best", "hit rate", "× best", title=f"{start}"
     )
     base: dict[str, Sequence[float]] = {}
-    chosen: set[str] = set()
-    for step, added in {"plain rules": (), **STEPS}.items():
-        chosen |= set(added)
-        blend = fitted(repeat, find, names, chosen, config) if added else Blend(None, None)
-        served, _ = Rivals(rivals.history, rivals.model, blend).ranked(config)
+
+    def judged(step: str, known: History, blend: Blend) -> None:
+        served, _ = Rivals(known, rivals.model, blend).ranked(config)
         lists = rivals.lists(K, served)
         if not base:
             for rival in ("bestsellers", "own_frequency"):
                 base[rival] = figures(lists, rival, targets)
                 table.add_row(rival, *cells(base[rival], base))
         table.add_row(step, *cells(figures(lists, "served", targets), base))
+
+    known = trending_of(rivals.history, 0)
+    judged("plain rules", known, Blend(None, None))
+    examples = taught_by(shop, past, config, per_user=0)
+    names = between_names(known)
+    chosen: set[str] = set()
+    for step, added in STEPS.items():
+        chosen |= set(added)
+        judged(step, known, fitted(*examples, names, chosen, config))
+    for per_user in TRENDING:
+        known = trending_of(rivals.history, per_user)
+        examples = taught_by(shop, past, config, per_user=per_user)
+        names = between_names(known)
+        for step, added in (("", ()), (" and its features", TRENDING_FEATURES)):
+            blend = fitted(*examples, names, chosen | set(added), config)
+            judged(f"+ {per_user} trending{step}", known, blend)
+    return table, candidates(rivals.history, rivals.model, targets["never_bought"], config)
+
+
+def trending_of(history: History, per_user: int) -> History:
+    """Returns the history with so many trending candidates a shopper; with 0, without their features."""
+    kept = None if history.trending is None or not per_user else replace(history.trending, per_user=per_user)
+    return replace(history, trending=kept)
+
+
+def candidates(history: History, model: AlsModel, found: Relevance, config: RankingConfig) -> Table:
+    """Returns what share of the finds the candidates hold, by how many are trending."""
+    table = Table("candidates", "of a shopper", "hold of the finds", "as many without: by vectors", "hold")
+
+    def held(per_user: int, length: int) -> tuple[float, float]:
+        sellable = np.ones(history.n_items, bool)
+        discovery = Discovery(trending_of(history, per_user), model, sellable, length=length)
+        keys, n_users = [], history.n_users
+        for start in range(0, n_users, discovery.size):
+            rows = discovery.candidates(start, min(start + discovery.size, n_users)).rows
+            at, column = np.nonzero(rows != NO_ITEM)
+            keys.append(np.sort(pair_keys(at + start, rows[at, column], history.n_items)))
+        every = np.concatenate(keys)
+        return every.size / n_users, float(is_member(found.keys, every).mean())
+
+    for per_user in (0, *TRENDING):
+        length = config.candidates_per_user
+        size, share = held(per_user, length)
+        other = size, share
+        while per_user and (length == config.candidates_per_user or other[0] < size):
+            length += MORE
+            other = held(0, length)
+        table.add_row(
+            f"{per_user} trending",
+            f"{size:.1f}",
+            f"{share:.4f}",
+            f"{length} ({other[0]:.1f})",
+            f"{other[1]:.4f}",
+        )
     return table
 
 
-def taught_by(shop: Shop, start: date, config: RankingConfig) -> tuple[Examples, Examples]:
-    """Returns the examples of the period from `start`."""
-    history, model = shop.known(start)
-    later = shop.purchases.filter((pl.col("day") >= start) & (pl.col("day") < start + PERIOD))
-    return examples_of(
-        history,
-        later,
-        model,
-        length=config.candidates_per_user,
-        max_users=config.validation_users,
-        max_examples=config.max_examples // config.validation_periods,
-        seed=config.seed,
-        threads=config.threads,
-    )
+def taught_by(
+    shop: Shop, past: Sequence[tuple[date, History, AlsModel]], config: RankingConfig, *, per_user: int
+) -> tuple[Examples, Examples]:
+    """Returns the examples of some periods, each with its first day and what was known before it."""
+    taught = [
+        examples_of(
+            trending_of(history, per_user),
+            shop.purchases.filter((pl.col("day") >= start) & (pl.col("day") < start + PERIOD)),
+            model,
+            length=config.candidates_per_user,
+            max_users=config.validation_users,
+            max_examples=config.max_examples // config.validation_periods,
+            seed=config.seed,
+            threads=config.threads,
+        )
+        for start, history, model in past
+    ]
+    repeat, find = (joined(parts) for parts in zip(*taught, strict=True))
+    return repeat, find
 
 
 def fitted(

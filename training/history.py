@@ -25,7 +25,7 @@ from training.counts import (
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
 from training.rhythm import PAIR_FEATURES, median_by, rhythm_of
-from training.trending import TRENDING_FEATURES, Trending, segments_of, trending_of
+from training.trending import Trending, Wanted, segments_of, trending_of
 
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
@@ -107,7 +107,7 @@ class History:
     def between_names(self) -> tuple[str, ...]:
         """Returns the names of the columns of `features_between`."""
         names = (f"{level}_{name}" for level in LEVELS[: len(self.affinities)] for name in AFFINITY_FEATURES)
-        trending = () if self.trending is None else TRENDING_FEATURES
+        trending = () if self.trending is None else self.trending.names
         return (*ITEM_FEATURES, *USER_FEATURES, *names, *trending)
 
     def neighbour_scores(self, start: int, stop: int) -> Floats32:
@@ -151,7 +151,7 @@ def pair_history(
     *,
     as_of: date,
     scale: float = 1.0,
-    trending: int = 0,
+    trending: Wanted | None = None,
 ) -> History:
     """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
 
@@ -164,7 +164,7 @@ def pair_history(
             level.
         as_of: first day that is not looked at.
         scale: how many shoppers each of these stands for, where they are a sample.
-        trending: candidates that each shopper gets of what is trending in his segment; 0 does not look.
+        trending: what is wanted of what is trending in the shoppers' segments; nothing if None.
 
     Raises:
         RunError: a row is not one of the known users or items.
@@ -194,7 +194,9 @@ def pair_history(
     pair_features[:, PAIR_FEATURES.index("lateness_for_item")] = (
         pair_features[:, PAIR_FEATURES.index("days_since")] / item_gaps.astype(np.float32)[items]
     )
-    lately = pair_features[:, PAIR_FEATURES.index("days_since")] <= RECENT_DAYS
+    # Without purchases in all of the time before there is nothing that growth could be measured by.
+    oldest = pair_features[:, PAIR_FEATURES.index("days_known")].max(initial=0)
+    lately = pair_features[:, PAIR_FEATURES.index("days_since")] <= RECENT_DAYS * (oldest >= 2 * RECENT_DAYS)
     return History(
         users=users,
         items=items,
@@ -248,15 +250,15 @@ def _part(days: pl.DataFrame, codes: list[Rows], *, start: int, n_users: int, fe
 
 
 def _trending(
-    parts: list[_Part], recent: tuple[Rows, Rows], n_users: int, n_items: int, per_user: int
+    parts: list[_Part], recent: tuple[Rows, Rows], n_users: int, n_items: int, wanted: Wanted | None
 ) -> Trending | None:
-    """Returns what is trending by the finest category's parent; None where nobody asks for candidates."""
-    if not per_user:
+    """Returns what is trending in segments by the finest category's parent; None where it is not wanted."""
+    if wanted is None or wanted == Wanted():
         return None
     segments = segments_of([part.affinities[-1] for part in parts], n_users, n_items)
     before = pl.concat([part.earlier for part in parts])
     earlier = before["user_row"].to_numpy(), before["item_row"].to_numpy()
-    return trending_of(segments, recent, earlier, n_items, per_user=per_user)
+    return trending_of(segments, recent, earlier, n_items, wanted)
 
 
 def _edges(n_users: int, n_lines: int) -> list[int]:

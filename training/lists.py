@@ -17,6 +17,7 @@ from training.blend import Blend, between
 from training.blocks import NO_ITEM, in_threads
 from training.discovery import Discovery, Found
 from training.history import Floats, History, Rows
+from training.trending import Wanted
 
 # rows int32, chances float64 and sources uint8, all of one shape; a negative chance is no candidate
 Candidates = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]]
@@ -58,13 +59,20 @@ class RankingConfig(RoomConfig, frozen=True):
     # Days after its launch in which an item that too few have bought for a vector of its own has places among
     # the candidates by what its traits speak for.
     new_item_days: NonNegativeInt = 56
-    # Candidates that each shopper gets of what is trending in his segment: among shoppers whose favourite
-    # category is the same.  0 leaves out the source and its features.
+    # Candidates that each shopper gets of what is trending in his segment, that is among shoppers whose
+    # favourite category is the same; 0 leaves the source out, 60 was measured: docs/ranking.md.
     trending_per_user: NonNegativeInt = 0
+    # Whether the models also see how an item sells in the segment: buyers, growth and lift.
+    trending_features: bool = False
     # Seed of the samples.
     seed: NonNegativeInt = 7
     # Threads; 0 means every core.  The lists do not depend on it.
     threads: NonNegativeInt = 0
+
+    @property
+    def trending(self) -> Wanted:
+        """Returns what of the segments is wanted."""
+        return Wanted(self.trending_per_user, self.trending_features)
 
 
 @dataclass(frozen=True, slots=True)

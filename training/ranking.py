@@ -59,7 +59,7 @@ def learn_blend(
             categories,
             as_of=start,
             scale=scale,
-            trending=config.trending_per_user,
+            trending=config.trending,
         )
         if not history.users.size or not later.select(pl.len()).collect().item():
             continue
@@ -138,9 +138,7 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
                 config=ranking,
             )
             advance(1)
-        history = pair_history(
-            purchases, n_users, categories, as_of=ctx.run.as_of, trending=ranking.trending_per_user
-        )
+        history = pair_history(purchases, n_users, categories, as_of=ctx.run.as_of, trending=ranking.trending)
         new = new_items(items, as_of=ctx.run.as_of, days=ranking.new_item_days)
         new &= ~model.item_factors.any(axis=1)
         if new.any():

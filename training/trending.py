@@ -5,7 +5,7 @@ his purchases and q of the shop's, the one with the largest p log(p / q), which 
 relative entropy.  An item is trending in a segment by its growth there: its buyers of four weeks over those
 expected from the four weeks before, the segment's own business taken out, drawn towards its growth in the
 whole shop by `PRIOR_BUYERS` imaginary buyers.  So a small segment says what the shop says until its own
-shoppers differ.
+shoppers differ.  A shop with less than eight weeks of purchases has nothing trending.
 """
 
 from __future__ import annotations
@@ -34,25 +34,38 @@ _FREQUENCY = KEPT.index("frequency")
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of it the ranker uses.
+
+    Attributes:
+        per_user: candidates that each shopper gets of his segment's list.
+        features: whether its models see `TRENDING_FEATURES`.
+    """
+
+    per_user: int = 0
+    features: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Trending:
     """What is known of every item in every segment.
 
     Attributes:
         segments: `(n_users,)` int32, each shopper's, below `SEGMENTS`.
         lists: `(SEGMENTS, LISTED)` int32 item rows that are trending, most first, padded with -1.
-        features: `(SEGMENTS, n_items, len(TRENDING_FEATURES))` float32: buyers of the last 28 days in a
-            thousand shoppers of the segment who bought anything then; log2 of the growth; log2 of the
-            segment's buyers over what they would be if it bought as the whole shop does.
+        features: `(SEGMENTS, n_items, len(names))` float32.
+        names: of the features: `TRENDING_FEATURES`, or none.
         per_user: candidates that each shopper gets of his list.
     """
 
     segments: Rows
     lists: Rows
     features: Floats32
+    names: tuple[str, ...]
     per_user: int
 
     def between(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
-        """Returns `TRENDING_FEATURES` of any pairs, `(n_pairs, n)`."""
+        """Returns the features of any pairs, `(n_pairs, len(names))`."""
         found: Floats32 = self.features[self.segments[users], items]
         return found
 
@@ -66,33 +79,39 @@ def trending_of(
     recent: tuple[Rows, Rows],
     earlier: tuple[Rows, Rows],
     n_items: int,
-    *,
-    per_user: int,
+    wanted: Wanted,
 ) -> Trending:
-    """Returns what is trending.
+    """Returns what is trending, and `TRENDING_FEATURES` where they are wanted.
+
+    These are the buyers of the last 28 days in a thousand shoppers of the segment who bought anything then;
+    log2 of the growth; log2 of the segment's buyers over what they would be if it bought as the whole shop
+    does, drawn towards 0 by as many imaginary buyers.
 
     Args:
         segments: `(n_users,)` of `segments_of`.
         recent: user and item rows of each pair bought in the last 28 days, each pair once.
         earlier: of each pair bought in the 28 days before.
         n_items: how many items there are.
-        per_user: candidates that each shopper gets of his list.
+        wanted: what of it is used.
     """
     now, before = (_buyers(segments, pairs, n_items) for pairs in (recent, earlier))
     shop_now, shop_before = now.sum(axis=0), before.sum(axis=0)
     growth_of_shop = _growth(shop_now, shop_before, prior=PRIOR_BUYERS)
     growth = np.log2(_growth(now, before, prior=PRIOR_BUYERS * growth_of_shop))
-    usual = now.sum(axis=1, keepdims=True) * (shop_now / max(int(shop_now.sum()), 1))
-    lift = np.log2((now + PRIOR_BUYERS) / (usual + PRIOR_BUYERS))
-    active = np.bincount(segments[np.unique(recent[0])], minlength=SEGMENTS)
-    buyers = now * (1000.0 / np.maximum(active, 1.0))[:, None]
     rows = np.flatnonzero(shop_now >= MIN_BUYERS)
     lists = np.full((SEGMENTS, LISTED), NO_ITEM, np.int32)
     for segment, rise in enumerate(growth[:, rows]):
         best = np.lexsort((rows, -rise))[:LISTED]
         best = best[rise[best] > 0]
         lists[segment, : best.size] = rows[best]
-    return Trending(segments, lists, np.stack([buyers, growth, lift], axis=-1).astype(np.float32), per_user)
+    if not wanted.features:
+        return Trending(segments, lists, np.zeros((SEGMENTS, n_items, 0), np.float32), (), wanted.per_user)
+    usual = now.sum(axis=1, keepdims=True) * (shop_now / max(int(shop_now.sum()), 1))
+    lift = np.log2((now + PRIOR_BUYERS) / (usual + PRIOR_BUYERS))
+    active = np.bincount(segments[np.unique(recent[0])], minlength=SEGMENTS)
+    buyers = now * (1000.0 / np.maximum(active, 1.0))[:, None]
+    features = np.stack([buyers, growth, lift], axis=-1).astype(np.float32)
+    return Trending(segments, lists, features, TRENDING_FEATURES, wanted.per_user)
 
 
 def segments_of(parts: Sequence[tuple[Counts, Floats32]], n_users: int, n_codes: int) -> Rows:

@@ -17,6 +17,7 @@ from training.trending import (
     PRIOR_BUYERS,
     SEGMENTS,
     TRENDING_FEATURES,
+    Wanted,
     segments_of,
     trending_of,
 )
@@ -29,11 +30,11 @@ RISING = 3  # the first half of the shoppers starts to buy it
 NOBODY = N_USERS - 1
 
 
-def shop(*later: tuple[int, int, int]) -> pl.LazyFrame:
-    """Half of the shoppers buys 0 and 1 twice, the others 4 and 5; `later` has (days ago, user, item)."""
+def shop(*later: tuple[int, int, int], first: int = 80) -> pl.LazyFrame:
+    """Half of the shoppers buys 0 and 1 each time, the others 4 and 5; `later` has (days ago, user, item)."""
     lines = [
         (age, user, item + 4 * (user >= N_USERS // 2))
-        for age in (40, 10)
+        for age in (first, 40, 10)
         for user in range(NOBODY)
         for item in (0, 1)
     ]
@@ -45,13 +46,17 @@ def shop(*later: tuple[int, int, int]) -> pl.LazyFrame:
     return frame.sort("day", "user_row", "item_row").lazy()
 
 
-def risen(days_ago: int = 5) -> pl.LazyFrame:
+def risen(*, first: int = 80) -> pl.LazyFrame:
     """The shop in which twelve shoppers of the first half, not 0 to 7, bought `RISING` lately."""
-    return shop(*((days_ago, user, RISING) for user in range(8, 20)))
+    return shop(*((5, user, RISING) for user in range(8, 20)), first=first)
 
 
-def history(purchases: pl.LazyFrame, *, trending: int = 2, as_of: date = AS_OF, categories=CATEGORIES):
-    return pair_history(purchases, N_USERS, categories, as_of=as_of, trending=trending)
+ALL = Wanted(per_user=2, features=True)
+ONE = Wanted(per_user=1)
+
+
+def history(purchases: pl.LazyFrame, *, trending: Wanted | None = ALL, as_of: date = AS_OF):
+    return pair_history(purchases, N_USERS, CATEGORIES, as_of=as_of, trending=trending)
 
 
 def test_shoppers_of_the_same_favourite_category_are_a_segment() -> None:
@@ -89,7 +94,7 @@ def test_growth_is_drawn_towards_the_shops_by_imaginary_buyers() -> None:
     steady = np.arange(40)
     now = np.concatenate([steady, np.arange(10)]), np.repeat([1, 0], [40, 10])
     before = np.concatenate([steady, [0]]), np.repeat([1, 0], [40, 1])
-    found = trending_of(segments, now, before, 2, per_user=1)
+    found = trending_of(segments, now, before, 2, ALL)
     of_shop = (10 + PRIOR_BUYERS) / (1 * 50 / 41 + PRIOR_BUYERS)
     own = (10 + PRIOR_BUYERS * of_shop) / (1 * 30 / 21 + PRIOR_BUYERS)
     without = (0 + PRIOR_BUYERS * of_shop) / (0 + PRIOR_BUYERS)
@@ -107,9 +112,7 @@ def test_growth_is_drawn_towards_the_shops_by_imaginary_buyers() -> None:
 def test_what_few_bought_is_not_trending() -> None:
     segments = np.zeros(10, np.int32)
     nothing = np.zeros(0, np.int32), np.zeros(0, np.int32)
-    four, five = (
-        trending_of(segments, (np.arange(n), np.zeros(n, int)), nothing, 1, per_user=1) for n in (4, 5)
-    )
+    four, five = (trending_of(segments, (np.arange(n), np.zeros(n, int)), nothing, 1, ONE) for n in (4, 5))
     assert (four.lists == -1).all()
     assert five.lists[0, 0] == 0
 
@@ -128,7 +131,7 @@ def blank_model() -> AlsModel:
 
 @pytest.mark.usefixtures("alone")
 def test_what_is_trending_in_his_segment_is_named_to_who_did_not_buy_it() -> None:
-    known = history(risen(), trending=1)
+    known = history(risen(), trending=ONE)
     found = Discovery(known, blank_model(), np.ones(N_ITEMS, bool), length=2).candidates(0, N_USERS)
     named = (found.rows == RISING).any(axis=1)
     assert named[:8].all()
@@ -137,7 +140,7 @@ def test_what_is_trending_in_his_segment_is_named_to_who_did_not_buy_it() -> Non
 
 @pytest.mark.usefixtures("alone")
 def test_its_candidates_are_marked_and_may_be_sold() -> None:
-    known = history(risen(), trending=1)
+    known = history(risen(), trending=ONE)
     found = Discovery(known, blank_model(), np.ones(N_ITEMS, bool), length=2).candidates(0, 8)
     assert found.rows[:, 0].tolist() == [RISING] * 8
     assert found.sources[:, 0].tolist() == [Source.TRENDING] * 8
@@ -146,7 +149,7 @@ def test_its_candidates_are_marked_and_may_be_sold() -> None:
 
 
 def test_an_item_that_two_sources_name_is_one_candidate_of_the_first() -> None:
-    known = history(risen(), trending=1)
+    known = history(risen(), trending=ONE)
     found = Discovery(known, blank_model(), np.ones(N_ITEMS, bool), length=2).candidates(0, N_USERS)
     assert (found.sources[found.rows == RISING] != Source.TRENDING).all()
     assert (found.rows == RISING).any(axis=1).sum() == N_USERS - 12
@@ -155,8 +158,9 @@ def test_an_item_that_two_sources_name_is_one_candidate_of_the_first() -> None:
 
 
 def test_without_the_source_there_is_neither_candidate_nor_feature() -> None:
-    off, on = history(risen(), trending=0), history(risen())
+    off, on = history(risen(), trending=Wanted()), history(risen())
     assert off.trending is None
+    assert between_names(history(risen(), trending=ONE)) == between_names(off)
     assert set(between_names(on)) - set(between_names(off)) == set(TRENDING_FEATURES)
     users, items = np.array([0, 30], np.int32), np.array([RISING, RISING], np.int32)
     assert on.features_between(users, items).shape[1] == len(on.between_names())
@@ -191,6 +195,11 @@ def test_it_is_the_same_however_many_parts_the_history_is_made_in(monkeypatch: p
     assert np.array_equal(one.segments, two.segments)
     assert np.array_equal(one.features, two.features)
     assert np.array_equal(one.lists, two.lists)
+
+
+@pytest.mark.parametrize(("first", "trending"), [(55, False), (56, True)])
+def test_nothing_is_trending_where_the_time_before_is_not_whole(first: int, trending: bool) -> None:
+    assert (history(risen(first=first)).trending.lists >= 0).any() == trending
 
 
 def test_a_shop_without_purchases_has_nothing_trending() -> None:

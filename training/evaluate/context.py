@@ -152,9 +152,7 @@ def measure_context(
         als=als,
         config=ranking,
     )
-    history = pair_history(
-        purchases, n_users, categories, as_of=split.start, trending=ranking.trending_per_user
-    )
+    history = pair_history(purchases, n_users, categories, as_of=split.start, trending=ranking.trending)
     rivals = Rivals.of(users, history, model, blend)
     best = rivals.bestsellers(ranking.candidates_per_user, np.empty(0, np.int64))
     without = {

@@ -91,7 +91,7 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
     bought = bought_pairs(purchases, split)
     users = judged_users(bought, config)
     history = pair_history(
-        purchases, n_users, categories, as_of=split.start, trending=recipe.ranking.trending_per_user
+        purchases, n_users, categories, as_of=split.start, trending=recipe.ranking.trending
     )
     catalogue = np.unique(history.items).astype(np.int64)
     if not users.size or not catalogue.size:
