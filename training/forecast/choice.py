@@ -18,7 +18,7 @@ Strings = npt.NDArray[np.object_]
 
 #: Between the methods of a mean.
 AND = " + "
-#: What an origin's errors weigh when the next one's are added: the latest ones look most like the next.
+#: An origin's errors weigh so much of what the next one's do: the latest ones look most like the next.
 MEMORY = 0.5
 #: An origin's errors are divided by the least of them, and by no less than this.
 LEAST_ERROR = 1e-9
@@ -47,13 +47,16 @@ class Choice:
     Attributes:
         preferred: methods whose mean a segment gets before anything has ended, most wanted first.
         counts: whether the series are counts that are mostly 0, judged by squares instead of distances.
+        middle: whether the middle one of the origins' errors decides instead of their mean, so that neither a
+            shift of the whole shop nor one bad holiday does.
         needed: origins that must have ended before errors decide.
     """
 
     preferred: tuple[str, ...]
     counts: bool = False
+    middle: bool = False
     needed: int = 1
-    _errors: dict[str, dict[tuple[str, ...], float]] = field(default_factory=dict)
+    _errors: dict[str, dict[tuple[str, ...], list[float]]] = field(default_factory=dict)
     _origins: dict[str, int] = field(default_factory=dict)
 
     def learn(self, segments: Strings, candidates: Mapping[str, Floats], actual: Floats) -> None:
@@ -76,17 +79,15 @@ class Choice:
                 found[mixture] = float(parts.sum())
             # In units of the least error, or an origin at which everything went wrong would decide alone.
             least = max(min(found.values(), default=0.0), LEAST_ERROR)
-            for mixture in errors:
-                errors[mixture] *= MEMORY
             for mixture, error in found.items():
-                errors[mixture] = errors.get(mixture, 0.0) + error / least
+                errors.setdefault(mixture, []).append(error / least)
 
     def best(self, segment: str, names: Sequence[str]) -> tuple[str, ...]:
         """Returns the mixture of these methods with the least error; ties: fewer, then by name."""
         errors = self._errors.get(segment, {})
         judged = [mixture for mixture in mixtures(names) if mixture in errors]
         if judged and self._origins[segment] >= self.needed:
-            return _least({mixture: errors[mixture] for mixture in judged})
+            return self._least({mixture: errors[mixture] for mixture in judged})
         wanted = [name for name in self.preferred if name in names]
         return tuple(sorted(wanted[:2])) or tuple(names[:1])
 
@@ -109,9 +110,16 @@ class Choice:
     def figures(self) -> dict[str, str]:
         """Returns the mixture that leads in each segment."""
         return {
-            segment: AND.join(_least(errors)) for segment, errors in sorted(self._errors.items()) if errors
+            segment: AND.join(self._least(errors))
+            for segment, errors in sorted(self._errors.items())
+            if errors
         }
 
+    def _least(self, errors: Mapping[tuple[str, ...], Sequence[float]]) -> tuple[str, ...]:
+        def error(mixture: tuple[str, ...]) -> float:
+            if self.middle:
+                return float(np.median(errors[mixture]))
+            weights = MEMORY ** np.arange(len(errors[mixture]))[::-1]
+            return float((weights * errors[mixture]).sum() / weights.sum())
 
-def _least(errors: Mapping[tuple[str, ...], float]) -> tuple[str, ...]:
-    return min(errors, key=lambda mixture: (errors[mixture], len(mixture), mixture))
+        return min(errors, key=lambda mixture: (error(mixture), len(mixture), mixture))

@@ -36,7 +36,7 @@ class ForecastConfig(RoomConfig, frozen=True):
     # Rows that it learns from, at most, at each origin and for each of series and items; 1000 or more.
     regression_rows: Annotated[int, Meta(ge=1000)] = 120_000
     # Rows that the one of days learns from, at most, of series that sell on most days; 1000 or more.
-    regression_day_rows: Annotated[int, Meta(ge=1000)] = 50_000
+    regression_day_rows: Annotated[int, Meta(ge=1000)] = 40_000
     # No forecast of a horizon exceeds the best four weeks of the series' history more than so many times,
     # recurring events aside; 1 or more.
     cap_multiple: Annotated[float, Meta(ge=1)] = 3.0
