@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recdata.errors import PublishError, SnapshotCorruptError
+from recdata.intervals import SIZES, count_bounds
 from recdata.places import (
     CATEGORY,
     CHANNEL,
@@ -84,6 +87,22 @@ def test_an_interval_widens_past_the_horizon_and_holds_the_mean() -> None:
     assert (low <= part).all()
     assert (part <= high).all()
     assert high[80] - low[80] > 1.5 * (high[0] - low[0])
+
+
+@given(
+    st.lists(st.floats(0, 1e7), min_size=1, max_size=30),
+    st.floats(0.01, 1e5),
+    st.floats(1, 10),
+)
+def test_bounds_of_counts_stand_on_their_sides_of_the_mean_whatever_it_is(
+    means: list[float], ratio: float, widen: float
+) -> None:
+    mean = np.array(means)
+    low, high = count_bounds(mean, np.full(len(SIZES), ratio), widen)
+    assert ((low >= 0) & (low <= mean) & (mean <= high)).all()
+    assert np.isfinite(high).all()
+    # No more than a tenth of the cases can be above ten times the mean (Markov).
+    assert (high <= 10 * mean + 1).all()
 
 
 def test_places_are_looked_at_as_they_are_asked_for() -> None:
