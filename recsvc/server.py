@@ -25,6 +25,7 @@ from recsvc.errors import EXPECTED, MalformedRequestError, abort, code_of
 from recsvc.forecasting import get_forecast
 from recsvc.live import LiveHold
 from recsvc.log import log, request_id_of
+from recsvc.machine_code import load_machine_code
 from recsvc.metrics import Meter
 from recsvc.pages import recommend_page
 from recsvc.ports import address_text, cannot_listen, check_port
@@ -185,6 +186,7 @@ class Server:
         verifies: bool = True,
         tracing: Tracing | None = None,
     ) -> None:
+        load_machine_code()
         self.serving = Serving(home, config, worker=worker, verifies=verifies)
         self.meter = Meter()
         self._tracing = tracing
