@@ -212,12 +212,3 @@ def test_an_origin_at_which_everything_went_wrong_does_not_decide_alone(counts: 
     for _ in range(2):
         choice.learn(segments, {"a": np.array([[10.5]]), "b": np.array([[13.0]])}, np.array([[10.0]]))
     assert choice.best("x", ["a", "b"]) == ("a",)
-
-
-def test_the_middle_origin_decides_where_one_holiday_went_wrong() -> None:
-    segments = np.array(["x"], dtype=object)
-    for middle, best in ((False, ("b",)), (True, ("a",))):
-        choice = Choice(("a",), middle=middle)
-        for a, b in ((10.5, 11.0), (10.5, 11.0), (10.5, 11.0), (90.0, 12.0)):
-            choice.learn(segments, {"a": np.array([[a]]), "b": np.array([[b]])}, np.array([[10.0]]))
-        assert choice.best("x", ["a", "b"]) == best

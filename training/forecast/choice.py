@@ -47,14 +47,11 @@ class Choice:
     Attributes:
         preferred: methods whose mean a segment gets before anything has ended, most wanted first.
         counts: whether the series are counts that are mostly 0, judged by squares instead of distances.
-        middle: whether the middle one of the origins' errors decides instead of their mean, so that neither a
-            shift of the whole shop nor one bad holiday does.
         needed: origins that must have ended before errors decide.
     """
 
     preferred: tuple[str, ...]
     counts: bool = False
-    middle: bool = False
     needed: int = 1
     _errors: dict[str, dict[tuple[str, ...], list[float]]] = field(default_factory=dict)
     _origins: dict[str, int] = field(default_factory=dict)
@@ -117,8 +114,6 @@ class Choice:
 
     def _least(self, errors: Mapping[tuple[str, ...], Sequence[float]]) -> tuple[str, ...]:
         def error(mixture: tuple[str, ...]) -> float:
-            if self.middle:
-                return float(np.median(errors[mixture]))
             weights = MEMORY ** np.arange(len(errors[mixture]))[::-1]
             return float((weights * errors[mixture]).sum() / weights.sum())
 

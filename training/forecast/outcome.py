@@ -100,7 +100,7 @@ class Choices:
             Choice((REGRESSION, RECENT)),
             Choice((REGRESSION, TOP_DOWN), counts=True),
             Choice((DAYS, REGRESSION, SMOOTHED)),
-            Choice((DAYS, SMOOTHED), middle=True),
+            Choice((DAYS, SMOOTHED), counts=True),
         )
 
     def learn(self, history: History, level: Level, outcome: Outcome) -> None:
