@@ -69,6 +69,8 @@ def forecast_group(group: Group, origin: int, weeks: int, config: ForecastConfig
 def _learned(group: Group, origin: int, leads: int, config: ForecastConfig) -> lightgbm.Booster | None:
     stamps = [origin - leads * WEEK - group.step * number for number in range(group.stamps)]
     stamps = [at for at in stamps if at >= MIN_DAYS]
+    if group.units.shape[0] * len(stamps) * leads < MIN_ROWS:
+        return None
     rows = max(1, config.regression_rows // max(1, len(stamps) * leads))
     parts: list[tuple[Floats, Floats, Any]] = []
     for at in stamps:
