@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import msgspec
@@ -96,7 +96,7 @@ def run_backtest(
     for origin in backtest_origins(tables, config.backtest):
         candidates = candidates_at(tables, origin, config)
         weights, _ = walk.weights(origin, config)
-        candidates = replace(candidates, scores=candidates.scores | _own_scores(candidates, weights))
+        candidates.scores.update(_own_scores(candidates, weights))
         found = [*score_picks(candidates, config.backtest), *told_apart(candidates, config.backtest)]
         found += turnover(candidates, config.backtest, walk)
         if facts is not None:
@@ -126,11 +126,11 @@ def score_picks(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]
     For methods that promise money there is also expected_ratio, promised over realised revenue of the picks.
     """
     for scope in SCOPES:
-        truth = pick(candidates, candidates.scores["oracle"], scope, config)
+        truth = pick(candidates, "oracle", scope, config)
         if not len(truth.rows):
             continue
         for method in _methods(candidates):
-            mine = pick(candidates, candidates.scores[method], scope, config)
+            mine = pick(candidates, method, scope, config)
             figures = compare(candidates.realised, mine, truth)
             if method in candidates.expected:
                 figures |= _promised(candidates, method, mine)
@@ -141,19 +141,19 @@ def score_picks(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]
 def told_apart(candidates: Candidates, config: BacktestConfig) -> Iterator[Row]:
     """Yields the figures of the selection and the baseline by category, and by stage of life."""
     methods = [method for method in TOLD_APART if method in candidates.scores]
-    truth = pick(candidates, candidates.scores["oracle"], "category", config)
-    lists = {method: pick(candidates, candidates.scores[method], "category", config) for method in methods}
+    truth = pick(candidates, "oracle", "category", config)
+    lists = {method: pick(candidates, method, "category", config) for method in methods}
     for code in np.unique(truth.list_of).tolist():
         of_truth = of_list(truth, code)
         for method, picks in lists.items():
             figures = compare(candidates.realised, of_list(picks, code), of_truth)
             yield from _rows("category", candidates.group_names[code], method, figures)
     for stage in STAGES:
-        best = pick_stage(candidates, candidates.scores["oracle"], stage, config)
+        best = pick_stage(candidates, "oracle", stage, config)
         if not len(best.rows):
             continue
         for method in methods:
-            mine = pick_stage(candidates, candidates.scores[method], stage, config)
+            mine = pick_stage(candidates, method, stage, config)
             yield from _rows("stage", stage, method, compare(candidates.realised, mine, best))
 
 
@@ -163,7 +163,7 @@ def turnover(candidates: Candidates, config: BacktestConfig, walk: Walk) -> Iter
         for method in METHODS:
             if method not in candidates.scores:
                 continue
-            picks = pick(candidates, candidates.scores[method], scope, config)
+            picks = pick(candidates, method, scope, config)
             now = set(candidates.item_ids[picks.rows].tolist())
             before = walk.picked.get((scope, method))
             if before and now:

@@ -199,7 +199,7 @@ def _known(scores: dict[str, Floats]) -> list[tuple[str, Floats]]:
 
 def _list(candidates: Candidates, score: Floats, among: Flags, length: int) -> NDArray[np.intp]:
     """Returns the positions of the greatest scores, ties by item id up; what is not known comes last."""
-    order = best_first(np.nan_to_num(score, nan=-np.inf), candidates.item_ids)
+    order = best_first(np.nan_to_num(score, nan=-np.inf), candidates.by_id)
     return order[among[order]][:length]
 
 

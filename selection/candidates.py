@@ -14,7 +14,7 @@ from recdata.sums import group_sums
 from selection.config import SelectionConfig, WeightsConfig
 from selection.features import build_features
 from selection.history import Tables, horizon_days
-from selection.score import COMPONENTS, Floats, components, weighted_score
+from selection.score import COMPONENTS, Floats, best_first, components, weighted_score
 from selection.select import signals_of
 from selection.weights import Lesson
 
@@ -56,6 +56,20 @@ class Candidates:
     expected: dict[str, Floats] = field(default_factory=dict)
     rows: NDArray[np.int64] = field(default_factory=lambda: np.array([], dtype=np.int64))
     chances: dict[str, Floats] = field(default_factory=dict)
+    _orders: dict[str, NDArray[np.intp]] = field(default_factory=dict, init=False)
+
+    @property
+    def by_id(self) -> NDArray[np.intp]:
+        """Returns positions by item id up, (n_items,) intp."""
+        if "" not in self._orders:
+            self._orders[""] = np.argsort(self.item_ids, kind="stable")
+        return self._orders[""]
+
+    def order(self, method: str) -> NDArray[np.intp]:
+        """Returns positions by a method's score down, then item id up, (n_items,) intp."""
+        if method not in self._orders:
+            self._orders[method] = best_first(self.scores[method], self.by_id)
+        return self._orders[method]
 
     def lesson(self) -> Lesson:
         """Returns what this origin teaches about weights, once its horizon is over."""

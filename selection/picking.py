@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from selection.candidates import SHOP_SHARE, Candidates
 from selection.config import BacktestConfig
-from selection.score import Floats, best_first
+from selection.score import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Picks:
     list_of: NDArray[np.int64]
 
 
-def pick(candidates: Candidates, scores: Floats, scope: str, config: BacktestConfig) -> Picks:
-    """Returns a scope's picks: the greatest scores, ties by item id up.
+def pick(candidates: Candidates, method: str, scope: str, config: BacktestConfig) -> Picks:
+    """Returns a scope's picks: the greatest scores of a method, ties by item id up.
 
     Scope shop picks `top_k` items, but no more than one in `SHOP_SHARE` of those that sold in the base
     window; scope category picks `category_top_k` in every eligible category.
     """
-    order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
+    order = candidates.order(method)
     if scope == "shop":
         return _one_list(order[: min(config.top_k, candidates.shop_most)])
     order = order[candidates.eligible[order]]
@@ -47,9 +47,9 @@ def pick(candidates: Candidates, scores: Floats, scope: str, config: BacktestCon
     return Picks(rows, place[first], candidates.group[rows])
 
 
-def pick_stage(candidates: Candidates, scores: Floats, stage: str, config: BacktestConfig) -> Picks:
+def pick_stage(candidates: Candidates, method: str, stage: str, config: BacktestConfig) -> Picks:
     """Returns the picks among the items in one stage of life: `top_k`, or one in `SHOP_SHARE` of them."""
-    order: NDArray[np.intp] = best_first(scores, candidates.item_ids)
+    order = candidates.order(method)
     order = order[candidates.stage[order] == stage]
     return _one_list(order[: min(config.top_k, len(order) // SHOP_SHARE)])
 

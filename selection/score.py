@@ -115,9 +115,13 @@ def weighted_score(parts: Mapping[str, Floats], weights: WeightsConfig) -> Float
     return total.clip(0.0, 1.0)
 
 
-def best_first(score: Floats, item_ids: NDArray[np.object_]) -> NDArray[np.intp]:
-    """Returns positions by score down, then item id up, (n_items,) intp."""
-    by_id = np.argsort(item_ids, kind="stable")
+def best_first(score: Floats, by_id: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Returns positions by score down, then item id up, (n_items,) intp.
+
+    Args:
+        score: (n_items,) float64.
+        by_id: positions by item id up.
+    """
     order: NDArray[np.intp] = by_id[np.argsort(-score[by_id], kind="stable")]
     return order
 

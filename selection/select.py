@@ -85,7 +85,7 @@ def decide(features: pl.DataFrame, *, config: SelectionConfig, currency: str, ho
         ),
         config.actions,
     )
-    order = best_first(score, features.get_column("item_id").to_numpy())
+    order = best_first(score, features.get_column("item_id").arg_sort().to_numpy().astype(np.intp))
     # Equal scores share the best place, as they share the quantile that the actions look at.
     place = pl.when("alive").then("score").rank("min", descending=True).over("group")
     frame = (

@@ -77,8 +77,8 @@ def test_the_command_prints_its_free_port_answers_and_drains_on_sigterm(tmp_path
     ]
     ours = [line for line in log if "worker" not in line]
     events = [line["event"] for line in ours if line["event"] != "snapshot verified"]
-    assert events == ["listening", "signal", "stopping", "stopped"]
-    assert ours[0]["address"] == address
+    assert events == ["starting", "listening", "signal", "stopping", "stopped"]
+    assert ours[1]["address"] == address
     assert all(line["level"] == "info" and line["time"].endswith("+00:00") for line in log)
 
 

@@ -337,4 +337,4 @@ def test_no_more_than_a_tenth_of_what_sells_is_picked_in_a_small_shop() -> None:
         scores={"oracle": scores},
         shop_most=6,
     )
-    assert pick(part, scores, "shop", BacktestConfig()).rows.tolist() == [59, 58, 57, 56, 55, 54]
+    assert pick(part, "oracle", "shop", BacktestConfig()).rows.tolist() == [59, 58, 57, 56, 55, 54]

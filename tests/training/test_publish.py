@@ -21,6 +21,7 @@ KNOWN = {
     "look_alikes": ["[]", '[["a",0.5]]'],
     "hit_probability": [None, 0.25],
     "hit_alarm_on": [None, date(2025, 2, 1)],
+    "breakout": [None, True],
 }
 TEXTS = [f"{kind}_{language}" for kind in ("reasons", "against", "changes") for language in ("zh", "en")]
 
