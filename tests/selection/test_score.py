@@ -121,7 +121,7 @@ def test_weights_that_cannot_be_normalised_are_refused_with_their_place(tmp_path
 
 def test_equal_scores_stand_in_the_order_of_their_ids():
     ids = np.array(["b", "c", "a"], dtype=object)
-    assert best_first(np.array([0.5, 0.9, 0.5]), ids).tolist() == [1, 2, 0]
+    assert best_first(np.array([0.5, 0.9, 0.5]), np.argsort(ids)).tolist() == [1, 2, 0]
 
 
 def test_the_place_in_a_group_counts_the_living_only():
