@@ -6,6 +6,7 @@ from typing import Literal
 
 from recdata.config import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig
 from recdata.ordering import OrderConfig
+from recsvc.cores import Keeping
 
 
 class ServingConfig(RoomConfig, frozen=True):
@@ -25,6 +26,10 @@ class ServingConfig(RoomConfig, frozen=True):
     # Threads of a worker that answer calls, 1 or more. Python runs one at a time: a second hides waits, more
     # only cost.
     threads: PositiveInt = 2
+    # Whether each worker keeps to one core, which makes calls cheaper and their times more even: "auto" where
+    # no quota of processor time is set, as it is in most containers; "always"; or "never", for where others
+    # keep to cores of this machine too.
+    one_core_a_worker: Keeping = "auto"
     # Threads that wait for the disk in calls that record something, 1 or more; each group of waiting calls is
     # written in one go, so that more of them make larger groups.
     write_threads: PositiveInt = 16

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from recdata.errors import LiveStoreError, RecsvcError
+from recsvc.cores import keep_to_core
 from recsvc.live import LiveHold
 from recsvc.log import log, start_logging
 from recsvc.pipes import (
@@ -167,6 +168,7 @@ def main(pipe: Connection, start: Start) -> None:
         Path("/proc/self/comm").write_text("recsvc-worker")
     os.dup2(2, 1)  # what a library prints is no answer of the command's
     start_logging(worker=start.worker)
+    keep_to_core(start.worker, start.config.port, start.config.one_core_a_worker)
     try:
         tracing = start_tracing(start.config.trace_endpoint, worker=start.worker)
         server = Server(

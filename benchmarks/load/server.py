@@ -20,6 +20,7 @@ import msgspec
 import recsvc.preloaded  # noqa: F401 - as every worker has it
 from load.names import NOOP_SERVICE, SIZE_FILE
 from recsvc.config import ServingConfig
+from recsvc.cores import keep_to_core
 from recsvc.server import Server, add_service
 
 
@@ -38,6 +39,8 @@ def main() -> None:
     """Serves until stdin ends."""
     home = Path(sys.argv[1])
     order = json.loads(sys.stdin.readline())
+    # As a worker does, on core after core.
+    keep_to_core(order["worker"], 0, "auto")
     values = {"port": 0, "default_language": "en"} | order["serving"]
     began_ns = time.monotonic_ns()
     server = Server(

@@ -67,7 +67,7 @@ def recommend(stubs: Stubs) -> object:
 def running(tmp_path_factory):
     home = tmp_path_factory.mktemp("workers")
     Tiny().publish(home)
-    with two_workers(home, slow_call_ms=0.0001) as made:
+    with two_workers(home, slow_call_ms=0.0001, one_core_a_worker="always") as made:
         yield made
 
 
@@ -75,6 +75,25 @@ def test_both_workers_answer_on_the_one_port(running):
     with running.of_each_worker() as workers:
         for stubs in workers:
             assert len(recommend(stubs).results) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="keeping to a core is Linux's")
+def test_every_thread_of_a_worker_keeps_to_its_core(running):
+    with running.of_each_worker() as workers:
+        for stubs in workers:
+            recommend(stubs)
+    cores = []
+    for worker in range(2):
+        pid = running.pid(worker)
+        of_threads = {
+            frozenset(os.sched_getaffinity(int(thread))) for thread in os.listdir(f"/proc/{pid}/task")
+        }
+        assert len(of_threads) == 1
+        cores += of_threads.pop()
+    allowed = os.sched_getaffinity(0)
+    assert len(cores) == 2
+    assert set(cores) <= allowed
+    assert len(set(cores)) == min(2, len(allowed))
 
 
 def test_the_metrics_are_those_of_all_workers_together(running):
