@@ -10,7 +10,7 @@ from markupsafe import Markup
 from selection.charts import Bar, bilingual, interval_chart
 from selection.config import SelectionConfig
 from selection.summary import BASELINE, METHODS, METRICS
-from selection.words import METRIC_WORDS, method_words, money, percent, signed_percent
+from selection.words import METRIC_WORDS, drop_words, method_words, money, percent, signed_percent
 
 #: List -> what the page tells of it.
 LIST_METRICS = {
@@ -135,7 +135,9 @@ def list_tables(frame: pl.DataFrame, config: SelectionConfig, currency: str) -> 
     """Returns a table for each list with a question of its own, over all origins that have it."""
     rows = frame.filter((pl.col("part") == "all") & (pl.col("segment") == ""))
     tables = []
+    days = config.features.days()
     for scope, metrics in LIST_METRICS.items():
+        words = drop_words if scope == "drops" else method_words
         mine = rows.filter(pl.col("scope") == scope)
         found = {(row["method"], row["metric"]): row for row in mine.iter_rows(named=True)}
         methods = [method for method in METHODS if (method, metrics[0]) in found]
@@ -148,7 +150,7 @@ def list_tables(frame: pl.DataFrame, config: SelectionConfig, currency: str) -> 
                 headings=[bilingual(*METRIC_WORDS[metric]) for metric in metrics],
                 rows=[
                     (
-                        bilingual(*_named(method, config)),
+                        bilingual(*words(method, days)),
                         [_figure(found.get((method, metric)), metric, currency) for metric in metrics],
                         method == "selection",
                     )

@@ -89,6 +89,24 @@ _METHOD_WORDS = {
     "random": ("品类内随机", "Random in category"),
     "oracle": ("事后最优", "Oracle (hindsight)"),
 }
+#: Where a rule lists what to drop: what it holds least of comes first. Others are called as ever.
+_DROP_WORDS = {
+    "score": ("综合得分最低", "Lowest score"),
+    "bestsellers": ("上期销售额最低（{recent}天）", "Least revenue of the last period ({recent} days)"),
+    "bestsellers_units": ("上期销量最低（{recent}天）", "Fewest units of the last period ({recent} days)"),
+    "bestsellers_base": ("近{base}天销售额最低", "Least revenue of {base} days"),
+    "bestsellers_both": (
+        "近{recent}天与{base}天销售额最低，各半",
+        "Least revenue of {recent} and {base} days, half each",
+    ),
+    "bestsellers_long": ("近{long}天销售额最低", "Least revenue of {long} days"),
+    "bestsellers_84": ("近84天销量最低", "Fewest units of 84 days"),
+    "average": ("全部历史日均销量最低", "Fewest units a day over the whole history"),
+    "buyers": ("近84天买家最少", "Fewest distinct buyers of 84 days"),
+    "last_year": ("去年同期销售额最低", "Least revenue in the same weeks a year before"),
+    "momentum": ("增长最慢", "Slowest growth"),
+    "random": ("随机", "Random"),
+}
 #: For a console, where room is short.
 _METHOD_LABELS = {
     "selection": "selection",
@@ -129,7 +147,16 @@ def word(table: dict[str, tuple[str, str]], key: str, language: Language) -> str
 
 def method_words(method: str, days: Days) -> tuple[str, str]:
     """Returns what a method of the back-test is called in Chinese and English."""
-    zh, en = _METHOD_WORDS[method]
+    return _with_days(_METHOD_WORDS[method], days)
+
+
+def drop_words(method: str, days: Days) -> tuple[str, str]:
+    """Returns what a method is called where it lists what to drop, in Chinese and English."""
+    return _with_days(_DROP_WORDS.get(method, _METHOD_WORDS[method]), days)
+
+
+def _with_days(words: tuple[str, str], days: Days) -> tuple[str, str]:
+    zh, en = words
     return zh.format(**days._asdict()), en.format(**days._asdict())
 
 

@@ -19,10 +19,11 @@ from selection.export import HEADERS, write_csv
 from selection.history import Tables
 from selection.outcomes.config import OutcomesConfig
 from selection.report import render_report
-from selection.report_backtest import panels, table_rows
+from selection.report_backtest import list_tables, panels, table_rows
 from selection.report_data import ReportInputs, choose_rows, grouped, weekly_forecast, weekly_history
 from selection.select import select
-from selection.words import percent
+from selection.summary import PLAIN
+from selection.words import Days, drop_words, method_words, percent
 
 EVIL = '=1+1"><script>document.title="owned"</script>\'&中文 100%'
 TODAY = date(2024, 6, 1)
@@ -297,3 +298,28 @@ def test_the_page_lists_next_hits_and_drops_where_they_are_known(busy_shop):
     assert "淘汰清单" in text
     assert "False kills" in text
     assert "提前天数" in text
+
+
+def test_the_rules_of_the_drop_list_are_named_by_what_they_hold_least_of(busy_shop):
+    config = SelectionConfig(outcomes=OutcomesConfig(hit_ratio=1.2), backtest=BacktestConfig(top_k=10))
+    frame = run_backtest(busy_shop, config=config).frame
+    named = {
+        table.scope: [str(name) for name, _, _ in table.rows] for table in list_tables(frame, config, "CNY")
+    }
+    assert any("上期畅销" in name for name in named["hits"])
+    least = ("最低", "最少", "最慢", "随机", "事后最优")
+    assert len(named["drops"]) == len(named["hits"]) > 5
+    assert [name for name in named["drops"] if not any(word in name for word in least)] == []
+    assert not any("畅销" in name or "bestseller" in name.lower() for name in named["drops"])
+    assert any("近84天买家最少" in name and "Fewest distinct buyers" in name for name in named["drops"])
+
+
+def test_every_plain_rule_has_a_name_of_its_own_for_drops():
+    days = Days(7, 30, 90)
+    for method in (*PLAIN, "score"):
+        assert not set(drop_words(method, days)) & set(method_words(method, days)), method
+    assert drop_words("bestsellers", days) == (
+        "上期销售额最低（7天）",
+        "Least revenue of the last period (7 days)",
+    )
+    assert drop_words("selection", days) == method_words("selection", days)
