@@ -22,7 +22,7 @@ from rich.table import Table
 from scipy import sparse
 from scipy.stats import rankdata
 
-from recdata.artefacts import BEHAVIOUR
+from recdata.training_artefacts import BEHAVIOUR
 from training.als import AlsConfig, confidences_of, fit_als
 from training.content import content_vectors, item_traits, with_content
 from training.interactions import InteractionsConfig, build_interactions

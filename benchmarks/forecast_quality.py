@@ -34,7 +34,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import DAILY_SALES, ITEMS, PROMOTED_DAYS, write_artefact
+from recdata.artefacts import write_artefact
+from recdata.training_artefacts import DAILY_SALES, ITEMS, PROMOTED_DAYS
 from training.forecast.assemble import walk
 from training.forecast.calibration import scale_of_total
 from training.forecast.config import ForecastConfig

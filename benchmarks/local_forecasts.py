@@ -36,10 +36,11 @@ from rich.console import Console
 from rich.table import Table
 from scipy import sparse
 
-from recdata.artefacts import DAILY_SALES, ITEMS, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.config import load_config
 from recdata.runs import RunFolder
 from recdata.sums import group_sums
+from recdata.training_artefacts import DAILY_SALES, ITEMS
 from training.config import TrainingConfig
 from training.places.coverage import Coverage
 from training.places.sales import PlaceSales, load_sales

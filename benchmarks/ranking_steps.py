@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from recdata.artefacts import BEHAVIOUR
+from recdata.training_artefacts import BEHAVIOUR
 from training.affinity import AFFINITY_FEATURES
 from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import Blend, between_names, examples_of

@@ -22,7 +22,8 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from recdata.artefacts import FORECAST_TOTALS, read_artefact, scan_artefact
+from recdata.artefacts import read_artefact, scan_artefact
+from recdata.training_artefacts import FORECAST_TOTALS
 from selection.history import Tables
 from selection.outcomes.alarm import lead_times
 from selection.outcomes.config import OutcomesConfig

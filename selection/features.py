@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from recdata.artefacts import OUTCOMES, PRICES, SELECTION
+from recdata.selection_artefacts import OUTCOMES, PRICES, SELECTION
 from selection.appeal import overlaps, satisfaction, tier_shares
 from selection.breakout import breakouts
 from selection.config import FeaturesConfig, LifecycleConfig

@@ -7,8 +7,9 @@ from datetime import date
 
 import polars as pl
 
-from recdata.artefacts import LAUNCHES, OUTCOMES, PRICES, read_artefact, scan_artefact
+from recdata.artefacts import read_artefact, scan_artefact
 from recdata.runs import RunFolder
+from recdata.selection_artefacts import LAUNCHES, OUTCOMES, PRICES
 from recdata.tables import RATINGS
 
 
@@ -18,7 +19,7 @@ def _no_ratings() -> pl.LazyFrame:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The artefacts that a selection is made from (schemas: `recdata.artefacts`).
+    """The artefacts that a selection is made from (schemas: `recdata.artefacts.SCHEMAS`).
 
     Attributes:
         items: ITEMS, in memory.

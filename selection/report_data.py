@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import msgspec
 import polars as pl
 
-from recdata.artefacts import ASSORTMENT, LEDGER
+from recdata.selection_artefacts import ASSORTMENT, LEDGER
 from selection.actions import ACTIONS
 from selection.charts import Week
 from selection.config import ReportConfig, WeightsConfig
@@ -25,7 +25,7 @@ SHOWN_LOOK_ALIKES = 3
 
 @dataclass(frozen=True, slots=True)
 class ReportInputs:
-    """What the report is made of (schemas: `recdata.artefacts`, `selection.summary.BACKTEST`)."""
+    """What the report is made of (schemas: `recdata.artefacts.SCHEMAS`, `selection.summary.BACKTEST`)."""
 
     as_of: date
     currency: str

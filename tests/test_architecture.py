@@ -26,6 +26,8 @@ ONLY_IN = {
 }
 OFFLINE_FLOOR = {
     "recdata.artefacts",
+    "recdata.training_artefacts",
+    "recdata.selection_artefacts",
     "recdata.tables",
     "recdata.sums",
     "recdata.importing",

@@ -21,10 +21,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import ALL, POPULARITY, read_artefact, scan_artefact, write_artefact
+from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.config import NonNegativeInt, PositiveFloat, PositiveInt, RoomConfig
 from recdata.runs import Stage, StageContext
 from recdata.tables import CATEGORY_SEPARATOR
+from recdata.training_artefacts import ALL, POPULARITY
 
 SCOPE = ("channel", "region")
 Places = NDArray[np.int64]

@@ -17,11 +17,12 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import BEHAVIOUR, DAILY_SALES, PROMOTED_DAYS, ROW, SCHEMAS, write_artefact
+from recdata.artefacts import SCHEMAS, write_artefact
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import Stage, StageContext
 from recdata.tables import CATEGORY_SEPARATOR, scan_table
+from recdata.training_artefacts import BEHAVIOUR, DAILY_SALES, PROMOTED_DAYS, ROW
 from training.erasures import LEDGER_NAME, erased_ids, load_ledger, without_erased
 
 #: An item without a listed price gets the median of its lines on the last so many days that it was sold.
@@ -151,7 +152,7 @@ def prepare_users(customers: pl.LazyFrame, events: pl.LazyFrame) -> pl.DataFrame
 
 
 def prepare_items(items: pl.LazyFrame, events: pl.LazyFrame, data: DataConfig) -> pl.DataFrame:
-    """Returns the items artefact, sorted by item_id; see `recdata.artefacts.ITEMS` for launch and price."""
+    """Returns the items artefact, sorted by item_id; launch and price as in `training_artefacts.ITEMS`."""
     sold = events.filter(pl.col("event_type") == "purchase").select("item_id", "day", "unit_price")
     first = sold.group_by("item_id").agg(first_sold=pl.col("day").min())
     # Only an item sold on more than PRICE_DAYS days has lines that are too old to count.

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import ASSORTMENT
+from recdata.selection_artefacts import ASSORTMENT
 from selection.assortment.candidates import substitutes
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.explain import find_conflict

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import LAUNCHES, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import Stage, StageContext
+from recdata.selection_artefacts import LAUNCHES
 from selection.history import TABLE_FILES, Tables, horizon_days, tables_of
 from selection.launches.cohort import NEVER, Bools, Cohort, Floats, Ints, read_cohort
 from selection.launches.config import LaunchesConfig

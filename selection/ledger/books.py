@@ -8,9 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from recdata.artefacts import PICKS, read_artefact, scan_artefact, write_artefact
+from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.errors import RunError
 from recdata.runs import RunFolder, write_atomic
+from recdata.selection_artefacts import PICKS
 from selection.history import horizon_days
 
 FOLDER = "ledger"

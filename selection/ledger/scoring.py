@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from recdata.artefacts import LEDGER
 from recdata.reviews import Review
+from recdata.selection_artefacts import LEDGER
 from recdata.sums import group_sums
 
 #: Actions that bet on an item; the others bet against it.

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import msgspec
 import polars as pl
 
-from recdata.artefacts import PICKS, read_artefact, scan_artefact, write_artefact
+from recdata.artefacts import read_artefact, scan_artefact, write_artefact
 from recdata.config import DataConfig
 from recdata.reviews import REVIEWS_NAME, load_reviews
 from recdata.runs import Stage, StageContext
+from recdata.selection_artefacts import PICKS
 from selection.config import SelectionConfig
 from selection.ledger.books import PAST_NAME
 from selection.ledger.scoring import score_nights, summary_of

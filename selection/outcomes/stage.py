@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import OUTCOMES, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import Stage, StageContext
+from recdata.selection_artefacts import OUTCOMES
 from selection.config import SelectionConfig
 from selection.history import TABLE_FILES, Tables, horizon_days, tables_of
 from selection.outcomes.alarm import NO_DAY, first_alarms

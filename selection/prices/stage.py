@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import PRICES, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import Stage, StageContext
+from recdata.selection_artefacts import PRICES
 from selection.config import SelectionConfig
 from selection.features import build_features
 from selection.history import TABLE_FILES, Tables, horizon_days, tables_of

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from recdata.artefacts import DAILY_SALES, FORECAST_TOTALS, ITEMS, PROMOTED_DAYS, PURCHASES
+from recdata.training_artefacts import DAILY_SALES, FORECAST_TOTALS, ITEMS, PROMOTED_DAYS, PURCHASES
 from selection.history import Tables
 
 #: item_id, day, user_row, quantity, revenue; an order is what one user buys on one day.

@@ -11,17 +11,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import (
-    ASSORTMENT,
-    PLACE_SHARES,
-    PLACE_WEIGHTS,
-    PLACES,
-    SELECTION,
-    read_artefact,
-    write_artefact,
-)
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.errors import RunError
 from recdata.places import RATIOS_SHAPE, PlaceFigures
+from recdata.selection_artefacts import ASSORTMENT, SELECTION
+from recdata.training_artefacts import PLACE_SHARES, PLACE_WEIGHTS, PLACES
 from selection.assortment.candidates import CANDIDATES, candidates, substitutes
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.explain import find_conflict

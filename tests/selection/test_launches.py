@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import LAUNCHES, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.runs import RunFolder
+from recdata.selection_artefacts import LAUNCHES
 from selection.launches.config import LaunchesConfig
 from selection.launches.stage import foretell, launches_stage, origins_of
 

@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import FORECAST_TOTALS, LEDGER, PICKS, SELECTION, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.reviews import Review
 from recdata.runs import RunFolder
+from recdata.selection_artefacts import LEDGER, PICKS, SELECTION
+from recdata.training_artefacts import FORECAST_TOTALS
 from selection.config import SelectionConfig
 from selection.ledger.books import PAST_NAME, book_path, enter_picks, keep_past_picks, nights
 from selection.ledger.scoring import decisions, score_nights, summary_of

@@ -7,8 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import ASSORTMENT, DAILY_SALES, ITEMS, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import RunFolder
+from recdata.selection_artefacts import ASSORTMENT
+from recdata.training_artefacts import DAILY_SALES, ITEMS
 from selection.config import SelectionConfig
 from selection.pilot.config import PilotConfig
 from selection.pilot.design import detectable, draw, match, noise, pairs_needed, rehearse

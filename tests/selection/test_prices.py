@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import PRICES, read_artefact
+from recdata.artefacts import read_artefact
+from recdata.selection_artefacts import PRICES
 from selection.config import SelectionConfig
 from selection.prices.check import check_elasticities
 from selection.prices.config import PricesConfig

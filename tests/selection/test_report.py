@@ -11,7 +11,8 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from recdata.artefacts import FORECAST_DAILY, LEDGER, SELECTION
+from recdata.selection_artefacts import LEDGER, SELECTION
+from recdata.training_artefacts import FORECAST_DAILY
 from selection.backtest import run_backtest
 from selection.charts import Week, item_chart
 from selection.config import BacktestConfig, ReportConfig, SelectionConfig

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from recdata.artefacts import SELECTION
+from recdata.selection_artefacts import SELECTION
 from selection.actions import ACTIONS, STAGES
 from selection.config import SelectionConfig, WeightsConfig
 from selection.features import OPINIONS

@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from recdata.artefacts import FORECAST_DAILY, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.cli import recsvc
 from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import RunFolder
+from recdata.training_artefacts import FORECAST_DAILY
 from selection.commands import selection_table
 from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.stages import selection_stages

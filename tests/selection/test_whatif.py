@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from recdata.artefacts import FORECAST_DAILY, FORECAST_TOTALS, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.cli import Door
 from recdata.errors import RunError, TableError
 from recdata.runs import RunFolder
+from recdata.training_artefacts import FORECAST_DAILY, FORECAST_TOTALS
 from selection.commands import select
 from selection.config import FeaturesConfig
 from selection.whatif.answer import answer

@@ -13,8 +13,9 @@ from rich.console import Console
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recdata.artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import RunFolder
+from recdata.training_artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS
 from training.als import AlsConfig, PenalisedAls, als_stage, confidences_of, fit_als
 from training.interactions import InteractionsConfig
 from training.weights import bm25, penalties_of

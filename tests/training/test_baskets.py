@@ -16,9 +16,10 @@ import pytest
 from rich.console import Console
 
 import training.baskets as baskets
-from recdata.artefacts import ITEMS, PURCHASES, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.errors import RunError
 from recdata.runs import RunFolder
+from recdata.training_artefacts import ITEMS, PURCHASES
 from training.baskets import BasketsConfig, Together, baskets_stage, bought_together
 
 DAY = date(2024, 2, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import PURCHASES
+from recdata.training_artefacts import PURCHASES
 from training.evaluate.beyond import (
     Ground,
     gini,

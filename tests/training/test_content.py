@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import ITEMS
+from recdata.training_artefacts import ITEMS
 from training.content import PENALTY, content_vectors, item_traits, with_content
 
 

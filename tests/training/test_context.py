@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import BEHAVIOUR
+from recdata.training_artefacts import BEHAVIOUR
 from tests.training.test_evaluate import ALS, AS_OF, CATEGORIES, INTERACTIONS, N_USERS, RANKING, START, shop
 from training.baskets import BasketsConfig
 from training.evaluate.context import FUSIONS, Baskets, draw_baskets, fused, judge_context, measure_context

@@ -11,18 +11,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import (
-    BEHAVIOUR,
-    EVALUATION,
-    EVALUATION_PAIRS,
-    ITEMS,
-    PURCHASES,
-    USERS,
-    write_artefact,
-)
+from recdata.artefacts import write_artefact
 from recdata.errors import RunError
 from recdata.runs import RunFolder
 from recdata.tables import TABLES
+from recdata.training_artefacts import BEHAVIOUR, EVALUATION, EVALUATION_PAIRS, ITEMS, PURCHASES, USERS
 from training.als import AlsConfig, AlsModel
 from training.blend import DEFAULT_BLEND
 from training.evaluate import EvaluateConfig, evaluate_stages, print_evaluation, read_headline

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import DAILY_SALES, FORECAST_DAILY, ITEMS
+from recdata.training_artefacts import DAILY_SALES, FORECAST_DAILY, ITEMS
 from training.facets import MAX_ATTRIBUTE_VALUES, daily_demand, item_facets
 
 AS_OF = date(2025, 3, 1)

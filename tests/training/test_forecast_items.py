@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recdata.artefacts import DAILY_SALES, FORECAST_TOTALS
+from recdata.training_artefacts import DAILY_SALES, FORECAST_TOTALS
 from training.forecast.accuracy import measure_accuracy
 from training.forecast.candidates import top_down
 from training.forecast.config import ForecastConfig

@@ -11,9 +11,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from rich.console import Console
 
-from recdata.artefacts import DAILY_SALES, ITEMS, PROMOTED_DAYS, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.runs import RunFolder
 from recdata.tables import TABLES, scan_table
+from recdata.training_artefacts import DAILY_SALES, ITEMS, PROMOTED_DAYS
 from training.forecast import ForecastConfig, forecast_stage
 from training.forecast.history import load_history
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recdata.artefacts import BEHAVIOUR, PURCHASES
 from recdata.errors import RunError
+from recdata.training_artefacts import BEHAVIOUR, PURCHASES
 from training.interactions import InteractionsConfig, build_interactions, drop_rare
 
 AS_OF = date(2024, 3, 1)

@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import DAILY_SALES, FORECAST_TOTALS, ITEMS, read_artefact, write_artefact
+from recdata.artefacts import read_artefact, write_artefact
 from recdata.intervals import SIZES, count_bounds
 from recdata.places import CATEGORY as OF_CATEGORY
 from recdata.places import ITEM, PLACE, REGION, PlaceFigures
 from recdata.runs import RunFolder
+from recdata.training_artefacts import DAILY_SALES, FORECAST_TOTALS, ITEMS
 from training.forecast import ForecastConfig
 from training.places.config import PlacesConfig
 from training.places.learning import learned_weights, taught_by

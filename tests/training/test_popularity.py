@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from recdata.artefacts import ITEMS, POPULARITY, PURCHASES
+from recdata.training_artefacts import ITEMS, POPULARITY, PURCHASES
 from training.popularity import PopularityConfig, category_paths, popularity_lists
 
 AS_OF = date(2024, 3, 1)

@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from recdata.artefacts import ASSORTMENT, SELECTION
+from recdata.selection_artefacts import ASSORTMENT, SELECTION
 from training.publish import candidate_records
 
 KNOWN = {

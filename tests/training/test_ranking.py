@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from recdata.artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import RunFolder
 from recdata.snapshot.records import Source
+from recdata.training_artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS
 from training.als import AlsConfig, als_stage, fit_als
 from training.blend import DEFAULT_BLEND, examples_of
 from training.chances import Examples, fit_chances, joined

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import ITEMS, PURCHASES
 from recdata.errors import RunError
+from recdata.training_artefacts import ITEMS, PURCHASES
 from training.affinity import AFFINITY_FEATURES
 from training.counts import ITEM_FEATURES, USER_FEATURES
 from training.history import category_codes, is_member, pair_history

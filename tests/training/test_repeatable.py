@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import BEHAVIOUR, DAILY_SALES, PROMOTED_DAYS, PURCHASES, write_artefact
-from recdata.artefacts import ITEMS as ITEM_SCHEMA
+from recdata.artefacts import write_artefact
+from recdata.training_artefacts import BEHAVIOUR, DAILY_SALES, PROMOTED_DAYS, PURCHASES
+from recdata.training_artefacts import ITEMS as ITEM_SCHEMA
 from selection.config import FeaturesConfig
 from selection.windows import order_values
 from training.evaluate.split import Split, bought_pairs

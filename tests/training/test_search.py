@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import sparse
 
-from recdata.artefacts import BEHAVIOUR, PURCHASES
 from recdata.cli import Door
 from recdata.errors import RunError
 from recdata.importing import import_tables
+from recdata.training_artefacts import BEHAVIOUR, PURCHASES
 from tests.shop import NOW, SMALL_CONFIG, Shop
 from training.als import AlsConfig
 from training.evaluate import EvaluateConfig

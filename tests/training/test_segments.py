@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import PURCHASES, USERS
 from recdata.tables import TABLES
+from recdata.training_artefacts import PURCHASES, USERS
 from training.evaluate import EvaluateConfig
 from training.evaluate.segments import (
     popularity_segments,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from rich.console import Console
 
-from recdata.artefacts import ITEMS, write_artefact
+from recdata.artefacts import write_artefact
 from recdata.runs import RunFolder
+from recdata.training_artefacts import ITEMS
 from training.blocks import GROUP_COLUMNS, in_threads, top_k
 from training.content import new_items
 from training.similar import SimilarConfig, similar_items, similar_stage

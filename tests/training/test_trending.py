@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.artefacts import PURCHASES
 from recdata.snapshot.records import Source
+from recdata.training_artefacts import PURCHASES
 from training.als import AlsModel
 from training.blend import between_names
 from training.discovery import Discovery

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import EVALUATION
+from recdata.training_artefacts import EVALUATION
 from training.blocks import NO_ITEM
 from training.evaluate.config import EvaluateConfig
 from training.evaluate.metrics import catalogue_coverage

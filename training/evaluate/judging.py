@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import EVALUATION, EVALUATION_PAIRS
+from recdata.training_artefacts import EVALUATION, EVALUATION_PAIRS
 from training.evaluate.beyond import Ground, gini, history_measures, list_measures
 from training.evaluate.bootstrap import bootstrap_means, compare, interval
 from training.evaluate.config import EvaluateConfig

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recdata.artefacts import EVALUATION, EVALUATION_PAIRS
+from recdata.training_artefacts import EVALUATION, EVALUATION_PAIRS
 from training.als import AlsConfig, AlsModel, fit_als
 from training.blend import Blend
 from training.content import content_vectors, item_traits, new_items

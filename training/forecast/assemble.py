@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from recdata.artefacts import FORECAST_DAILY, FORECAST_TOTALS
+from recdata.training_artefacts import FORECAST_DAILY, FORECAST_TOTALS
 from training.forecast.calibration import Calibration, scale_of_total
 from training.forecast.candidates import Fits
 from training.forecast.config import ForecastConfig

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recdata.artefacts import FORECAST_DAILY
+from recdata.training_artefacts import FORECAST_DAILY
 from training.forecast.calibration import Calibration, scale_of_days
 from training.forecast.config import ForecastConfig
 from training.forecast.history import History

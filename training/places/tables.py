@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from recdata.artefacts import LOCAL_FORECASTS, PLACE_SHARES, PLACE_WEIGHTS, PLACES
 from recdata.intervals import count_bounds
 from recdata.places import HORIZON, ITEM, PLACE
+from recdata.training_artefacts import LOCAL_FORECASTS, PLACE_SHARES, PLACE_WEIGHTS, PLACES
 from training.places.sales import PlaceSales
 from training.places.shares import CATEGORY, OWN, SHOP
 from training.places.walk import LocalOutcome
