@@ -78,6 +78,12 @@ class Running:
         return self.figures().get((name, tuple(sorted(labels.items()))), 0.0)
 
 
+@contextmanager
+def without_retries(address: str):
+    with grpc.insecure_channel(address, [*OWN_CONNECTION, ("grpc.enable_retries", 0)]) as channel:
+        yield Stubs(channel)
+
+
 def state(stubs: Stubs):
     return stubs.snapshots.GetServingState(GetServingStateRequest())
 

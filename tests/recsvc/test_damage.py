@@ -15,7 +15,7 @@ from recsvc.v1.common_pb2 import DegradationReason
 from recsvc.v1.event_service_pb2 import Event, EventType, RecordEventsRequest
 from recsvc.v1.recommendation_service_pb2 import RecommendRequest
 from tests.recsvc.conftest import refusal
-from tests.recsvc.test_faults import without_retries
+from tests.recsvc.running import without_retries
 from tests.recsvc.tiny import Tiny
 
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
