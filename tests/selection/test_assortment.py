@@ -1,54 +1,25 @@
 """The assortment is the best there is, keeps every limit, and says what to change where there is none."""
 
 import itertools
-import json
-from dataclasses import replace
-from io import StringIO
 
 import msgspec
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
 
-from recdata.artefacts import read_artefact, write_artefact
-from recdata.errors import RunError
-from recdata.places import RATIOS_SHAPE, PlaceFigures
-from recdata.selection_artefacts import ASSORTMENT, SELECTION
-from recdata.training_artefacts import PLACE_SHARES, PLACE_WEIGHTS, PLACES
-from selection.assortment.candidates import CANDIDATES, candidates, substitutes
+from selection.assortment.candidates import candidates, substitutes
 from selection.assortment.config import AssortmentConfig
 from selection.assortment.explain import find_conflict
 from selection.assortment.greedy import greedy
 from selection.assortment.limits import limits_of
 from selection.assortment.plan import plan_assortment
 from selection.assortment.problem import Problem, parts
-from selection.assortment.show import show_assortment
 from selection.assortment.solve import solve
-from selection.assortment.stage import assortment_stage
-from selection.config import FeaturesConfig, SelectionConfig
-from tests.selection.test_stages import write_run
+from selection.config import FeaturesConfig
+from tests.selection.shelves import nothing_alike, shelf
 
 NO_PAIRS = (np.zeros((0, 2), np.intp), np.zeros(0))
 BANDS = ("premium", "high", "mid", "value")
-
-
-def shelf(values, *, costs=None, categories=None, bands=None, new=None, now=None):
-    n = len(values)
-    category = list(categories or ["A > B"] * n)
-    columns = {
-        "item_row": range(n),
-        "item_id": [f"i{number:02d}" for number in range(n)],
-        "category": category,
-        "slot_category": category,
-        "price_band": list(bands or ["mid"] * n),
-        "value": [float(value) for value in values],
-        "cost": [float(cost) for cost in (costs or values)],
-        "is_new": list(new or [False] * n),
-        "sells_now": list(now or [True] * n),
-        "loses": [False] * n,
-    }
-    return pl.DataFrame(columns, schema=CANDIDATES)
 
 
 def problem_of(frame, config, pairs=NO_PAIRS):
@@ -244,10 +215,6 @@ def test_what_the_clock_stopped_says_so():
     assert found.chosen.any()
 
 
-def nothing_alike(n):
-    return (np.full((n, 1), -1, np.int32), np.zeros((n, 1), np.float32)), np.full((n, 1), -1, np.int32)
-
-
 def test_substitutes_are_alike_of_one_category_and_not_of_one_basket():
     frame = shelf([10, 8, 6, 4], categories=["A", "A", "A", "D"])
     rows = np.array([[1, 3], [0, 2], [0, -1], [0, -1]], np.int32)
@@ -279,99 +246,6 @@ def test_a_config_that_contradicts_itself_is_refused(wrong):
         msgspec.convert(wrong, AssortmentConfig)
 
 
-def selection_of(tables):
-    """Returns a SELECTION of every item, worth more the later it stands, without what other rooms know."""
-    told = {"action": "keep", "stage": "mature", "price_band": "mid"}
-    amounts = {"recent_sales": 1.0, "demand": 2.0}
-    return tables.items.select(
-        *(
-            pl.col(name)
-            if name in tables.items.columns
-            else pl.lit(told.get(name, amounts.get(name)), dtype=dtype).alias(name)
-            for name, dtype in SELECTION.items()
-        )
-    ).with_columns(
-        rank=pl.col("item_row") + 1,
-        revenue_at_stake=pl.col("item_row").cast(pl.Float64) + 10.0,
-        expected_value=pl.lit(None, pl.Float64),
-    )
-
-
-def selected(busy_shop, tmp_path, **config):
-    run = write_run(busy_shop, tmp_path)
-    write_artefact(selection_of(busy_shop), run.path / "selection.parquet", "selection")
-    np.save(run.path / "similar_rows.npy", np.tile(np.arange(80, dtype=np.int32), (80, 1))[:, :20])
-    np.save(run.path / "similar_scores.npy", np.full((80, 20), 0.8, np.float32))
-    np.save(run.path / "together_rows.npy", np.full((80, 1), -1, np.int32))
-    return run, SelectionConfig(assortment=AssortmentConfig(**config))
-
-
-def test_the_stage_writes_what_was_chosen_and_the_same_bytes_again(busy_shop, tmp_path):
-    digests = []
-    for home in ("one", "two"):
-        run, config = selected(busy_shop, tmp_path / home, total_slots=20)
-        (record,) = run.execute([assortment_stage(config)])
-        digests.append([output.digest for output in record.outputs.values()])
-    assert digests[0] == digests[1]
-    rows = read_artefact(run.resolve("assortment.parquet"), "assortment")
-    assert dict(rows.schema) == ASSORTMENT
-    assert int(rows.get_column("chosen").sum()) == 20
-    plan = json.loads(run.resolve("assortment.json").read_text())
-    assert plan["status"] == "best"
-    assert plan["worth"] >= plan["worth_greedy"] > 0
-
-
-@pytest.mark.parametrize(
-    ("config", "told"),
-    [
-        ({"slots": {"Z": 3}}, "no item on sale is in category 'Z'"),
-        ({"always": ("nope",)}, "always: 'nope' cannot be sold"),
-        ({"channel": "app"}, "no places artefact"),
-    ],
-)
-def test_names_that_nothing_has_are_errors(busy_shop, tmp_path, config, told):
-    run, settings = selected(busy_shop, tmp_path, **config)
-    with pytest.raises(RunError, match=told):
-        run.execute([assortment_stage(settings)])
-
-
-def test_what_is_no_longer_on_sale_is_left_out_with_a_word_and_does_not_stop_the_night(busy_shop, tmp_path):
-    asked = {"always": ("X01", "Y05"), "never": ("Y06", "X02"), "slots": {"Y": 3, "X": 7}, "least": {"Y": 1}}
-    run, settings = selected(busy_shop, tmp_path, **asked)
-    run = replace(run, console=Console(file=StringIO(), width=400))
-    gone = selection_of(busy_shop).filter(~pl.col("item_id").str.starts_with("Y"))
-    write_artefact(gone, run.path / "selection.parquet", "selection")
-    (record,) = run.execute([assortment_stage(settings)])
-    told = run.console.file.getvalue()
-    for key, name in (("always", "'Y05'"), ("never", "'Y06'"), ("slots", "'Y'"), ("least", "'Y'")):
-        assert f"selection.assortment.{key}: {name} not on sale now" in told
-    assert len(record.summary["remarks"]) == 4
-    rows = read_artefact(run.resolve("assortment.parquet"), "assortment")
-    chosen = set(rows.filter("chosen").join(busy_shop.items, on="item_row").get_column("item_id"))
-    assert len(chosen) == 7  # the other limits hold
-    assert "X01" in chosen
-    assert "X02" not in chosen
-    out = StringIO()
-    show_assortment(Console(file=out, width=200), run, currency="CNY", limit=3)
-    assert "'Y05' 目前不在售" in out.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("config", "status"), [({"slots": {"Y": 3}}, "best"), ({"least": {"Y > all": 1}}, "impossible")]
-)
-def test_a_category_that_has_died_out_does_not_stop_the_night(busy_shop, tmp_path, config, status):
-    run, settings = selected(busy_shop, tmp_path, **config)
-    died = pl.when(pl.col("category") == "Y > all").then(pl.lit("dead")).otherwise(pl.lit("mature"))
-    selection = selection_of(busy_shop).with_columns(stage=died)
-    write_artefact(selection, run.path / "selection.parquet", "selection")
-    run.execute([assortment_stage(settings)])
-    plan = json.loads(run.resolve("assortment.json").read_text())
-    assert (plan["status"], plan["candidates"]) == (status, 40)
-    assert [(each["kind"], each["key"], each["alone"]) for each in plan["remedies"]] == (
-        [] if status == "best" else [("least", "Y > all", 0.0)]
-    )
-
-
 def money_of(make_tables, day, **config):
     items = {"gain": {"price": 10.0, "unit_cost": 6.0}, "loss": {"price": 10.0, "unit_cost": 13.0}}
     tables = make_tables([(name, day, 0, 1.0, 10.0) for name in items], as_of=day.replace(day=9), items=items)
@@ -396,50 +270,6 @@ def test_an_item_with_a_negative_margin_is_left_out_where_margin_counts(make_tab
     assert rows.get_column("chosen").to_list() == [True, False]
     assert plan.losing == 1
     assert money_of(make_tables, day, listing_cost=8.0).get_column("value").to_list() == [42.0, 42.0]
-
-
-def places_of(run):
-    """Writes shares of three places: X sells in the app, Y mostly in the shop, the kiosk has closed."""
-    places = {"channel": ["app", "kiosk", "shop"], "region": ["north"] * 3, "share": [0.5, 0.0, 0.5]}
-    named = pl.DataFrame({"place_row": range(3), **places, "first_sold_on": None, "last_sold_on": None})
-    own = [("item", row, 0 if row < 40 else 2, 1.0) for row in range(80)]
-    weights = {"own": [0.8] * 80, "category": [0.0] * 80, "shop": [0.2] * 80}
-    weighed = pl.DataFrame({"item_row": range(80), "category_row": [-1] * 80, **weights})
-    for name, schema, frame in (
-        ("places", PLACES, named),
-        ("place_shares", PLACE_SHARES, pl.DataFrame(own, schema=PLACE_SHARES, orient="row")),
-        ("place_weights", PLACE_WEIGHTS, weighed),
-    ):
-        write_artefact(frame.cast(schema), run.path / f"{name}.parquet", name)
-    ratios = np.ones(RATIOS_SHAPE).tolist()
-    figures = PlaceFigures(
-        horizon_days=28, ratios=ratios, categories=[], weights=[], unit_edges=[], covered={}
-    )
-    (run.path / "places.json").write_bytes(msgspec.json.encode(figures))
-
-
-@pytest.mark.parametrize("place", [{"channel": "app", "region": "north"}, {"channel": "app"}])
-def test_only_the_share_of_the_channel_and_region_counts(busy_shop, tmp_path, place):
-    run, config = selected(busy_shop, tmp_path, **place)
-    places_of(run)
-    run.execute([assortment_stage(config)])
-    value = read_artefact(run.resolve("assortment.parquet"), "assortment").get_column("value").to_numpy()
-    assert value / (np.arange(80) + 10.0) == pytest.approx([0.9] * 40 + [0.1] * 40)
-
-
-@pytest.mark.parametrize(
-    ("place", "told"),
-    [
-        ({"channel": "moon"}, "nothing was sold in channel 'moon'; mend the name"),
-        ({"channel": "app", "region": "west"}, "nothing was sold in channel 'app' and region 'west'"),
-        ({"channel": "kiosk"}, "channel 'kiosk' has closed"),
-    ],
-)
-def test_a_place_where_nothing_sells_is_an_error(busy_shop, tmp_path, place, told):
-    run, config = selected(busy_shop, tmp_path, **place)
-    places_of(run)
-    with pytest.raises(RunError, match=told):
-        run.execute([assortment_stage(config)])
 
 
 def test_an_empty_shelf_and_one_of_zeros_are_answers():

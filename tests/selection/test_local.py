@@ -12,7 +12,7 @@ from rich.console import Console
 from recdata.errors import RunError
 from recdata.places import RATIOS_SHAPE, PlaceShares
 from selection.local import local_picks, show_local
-from tests.selection.test_assortment import places_of, selected
+from tests.selection.shelves import places_of, selected
 
 #: Tea sells all in the north, rice all in the south, which is a third of the shop; the west has closed.
 PLACES = PlaceShares(

@@ -17,7 +17,7 @@ from selection.pilot.design import detectable, draw, match, noise, pairs_needed,
 from selection.pilot.plan import plan_pilot
 from selection.pilot.regions import Regions, regions_of, unlikeness
 from selection.pilot.stage import pilot_picks, pilot_stage
-from tests.selection.test_assortment import selection_of
+from tests.selection.shelves import selection_of
 from tests.selection.test_stages import write_run
 
 TODAY = date(2024, 6, 3)

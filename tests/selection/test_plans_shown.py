@@ -16,7 +16,7 @@ from selection.pilot.show import STATUS_WORDS, print_pilot
 from selection.prices.config import PricesConfig
 from selection.prices.show import print_prices
 from selection.prices.stage import price_items
-from tests.selection.test_assortment import nothing_alike, shelf
+from tests.selection.shelves import nothing_alike, shelf
 from tests.selection.test_pilot import made_regions
 from tests.selection.test_prices import TODAY, weekly_shop
 
