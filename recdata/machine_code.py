@@ -27,7 +27,7 @@ def compiled(
     Args:
         function: of numbers and arrays alone.
         arguments: their types, such as "float64" or "float32[:,:]", so that it is compiled here and now and
-            not at the first call. Arrays are contiguous, aligned and only read.
+            not at the first call. Arrays are contiguous, aligned and only read; "out float32[:]" is written.
         lets_others_run: whether other threads of Python run beside it; not worth its while for microseconds.
         calls: the functions of ours that it calls.
     """
@@ -57,9 +57,10 @@ def _type_of(argument: str) -> object:
     """Returns numba's type of an argument."""
     from numba import types
 
-    name, _, axes = argument.partition("[")
+    name, _, axes = argument.removeprefix("out ").partition("[")
     dtype = getattr(types, name)
-    return types.Array(dtype, axes.count(":"), "C", readonly=True) if axes else dtype
+    only_read = not argument.startswith("out ")
+    return types.Array(dtype, axes.count(":"), "C", readonly=only_read) if axes else dtype
 
 
 def aligned(array: NDArray[ArrayT]) -> NDArray[ArrayT]:

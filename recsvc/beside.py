@@ -10,7 +10,7 @@ from recsvc.answers import answer_info, category_rows, language_of
 from recsvc.call import Call
 from recsvc.checks import check_names
 from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
-from recsvc.retrieval import Eligible, score_bytes
+from recsvc.retrieval import Eligible
 from recsvc.v1.common_pb2 import ItemFilter, RankedItem, SourceType
 from recsvc.v1.recommendation_service_pb2 import (
     BoughtTogetherItem,
@@ -45,16 +45,17 @@ def list_similar_items(call: Call, request: ListSimilarItemsRequest) -> bytes:
     keep = eligible.among(rows)
     rows, scores = rows[keep], scores[keep]
     end = start + limit
-    page = rows[start:end].tolist()
+    page = rows[start:end]
     rest = ListSimilarItemsResponse(info=answer_info(generation, call.degradations))
     if end < rows.size:
         rest.next_page_token = paging.next_token(request, generation.snapshot_id, end)
+    language = language_of(request.language, generation)
     results = generation.items.results(
         page,
-        score_bytes(scores[start:end]),
-        [SourceType.SOURCE_TYPE_SIMILAR] * len(page),
-        endings(language_of(request.language, generation), ""),
-        keep=True,
+        scores[start:end],
+        np.full(page.size, SourceType.SOURCE_TYPE_SIMILAR, np.uint8),
+        endings(language, ""),
+        keep_as=language,
         prices=call.catalogue.repriced,
     )
     return results + rest.SerializeToString()

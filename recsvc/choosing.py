@@ -170,9 +170,7 @@ def _add_nightly(picks: Picks, record: UserView, eligible: Eligible, request: Re
             break
         if end >= rows.size:
             break
-    picks.add(
-        rows.take(places), record.ranked_scores.take(places), record.ranked_sources.take(places).tolist()
-    )
+    picks.add(rows.take(places), record.ranked_scores.take(places), record.ranked_sources.take(places))
 
 
 def _choose_with_all(
@@ -222,11 +220,11 @@ def _choose_with_all(
     if request.HasField("rotation_seed"):
         rotate(pool, request.rotation_seed)
     picks.because = pool.because
-    picks.add(pool.rows, pool.scores, pool.sources.tolist())
+    picks.add(pool.rows, pool.scores, pool.sources)
     if picks.missing and given is None:
         _fill(chosen, picks, request, main, category, call)
     if picks.missing and last is not None:
-        picks.add(last.rows, last.scores, last.sources.tolist())
+        picks.add(last.rows, last.scores, last.sources)
         if picks.missing and given is None:
             _fill(chosen, picks, request, eligible.within(buried), category, call)
     placed += [pin for pin in pins if pin.position > limit and picks.reserve(pin.row)]
@@ -253,15 +251,15 @@ def _lengthen(
     if pool.rows.size < count:
         more = Picks(count - pool.rows.size)
         _fill(chosen, more, request, eligible.but(np.sort(pool.rows)), category, call)
-        pool.add(np.array(more.rows, np.int32), more.sources)
+        pool.add(more.rows, more.sources)
     if rules is not None and boosting:
         up = rules.moved[rules.factors > 1]
         up = up[eligible.among(up) & ~np.isin(up, pool.rows)]
         if up.size:
             more = Picks(limit)
             _fill(chosen, more, request, eligible.within(up), category, call)
-            pool.add(np.array(more.rows, np.int32), [SourceType.SOURCE_TYPE_RULE] * len(more.rows))
-            chosen.fillers = (chosen.fillers or set()).difference(more.rows)
+            pool.add(more.rows, np.full(more.rows.size, SourceType.SOURCE_TYPE_RULE, np.uint8))
+            chosen.fillers = (chosen.fillers or set()).difference(more.rows.tolist())
 
 
 def _boost(pool: Pool, rules: ActiveRules) -> None:
@@ -286,18 +284,18 @@ def _fill(
             retrieval.add_by_vector(picks, vector, eligible, call)
             if not picks.missing:
                 return
-    personal = len(picks.rows)
+    personal = picks.rows.size
     retrieval.add_bestsellers(picks, Segment(category, request.channel, request.region), eligible, call)
     if picks.missing:
         retrieval.add_catalogue(picks, eligible)
-    chosen.fillers = (chosen.fillers or set()).union(picks.rows[personal:])
+    chosen.fillers = (chosen.fillers or set()).union(picks.rows[personal:].tolist())
 
 
 def _note(chosen: Chosen, request: RecommendRequest, category: str, call: Call) -> None:
     """Notes what the list as it stands had to do without."""
     picks, shopper = chosen.picks, chosen.shopper
     fillers = chosen.fillers or set()
-    n_fillers = sum(row in fillers for row in picks.rows)
+    n_fillers = sum(row in fillers for row in picks.rows.tolist())
     if n_fillers or picks.missing:
         segment = Segment(category, request.channel, request.region)
         if (segment.channel or segment.region) and retrieval.bestsellers(call, segment) is None:
@@ -310,7 +308,7 @@ def _note(chosen: Chosen, request: RecommendRequest, category: str, call: Call) 
     elif n_fillers:
         call.degrade(
             "TOO_FEW_PERSONAL",
-            f"{len(picks.rows) - n_fillers} personal items match; what sells best fills the rest",
+            f"{picks.rows.size - n_fillers} personal items match; what sells best fills the rest",
         )
 
 

@@ -48,7 +48,7 @@ def recommend_page(call: Call, request: RecommendPageRequest) -> bytes:
     for place, carousel in enumerate(request.carousels):
         asked = _asked(request.shopper, carousel)
         chosen = _filled(call, asked, carousel, f"carousels[{place}]", shopper, shown)
-        shown.rows += chosen.picks.rows
+        shown.rows += chosen.picks.rows.tolist()
         entries = results_bytes(call, asked, chosen)
         result = entries + CarouselResult(carousel_id=carousel.carousel_id).SerializeToString()
         parts += (RESULTS_TAG, varint(len(result)), result)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recdata.foldin import FoldedIn
 from recdata.machine_code import aligned
@@ -53,7 +53,7 @@ class Pool:
     taste: FoldedIn | None = None
     by_count: bool = False
 
-    def add(self, rows: Int32s, sources: Sequence[int]) -> None:
+    def add(self, rows: Int32s, sources: NDArray[np.uint8]) -> None:
         """Appends items that are worth less than all before, by reciprocal rank; none may be in it.
 
         What is appended first after n items scores (60 + n) / (60 + n + 1) times the last of them; an empty
@@ -65,7 +65,7 @@ class Pool:
         tail = (last * (RANK_OFFSET + count) / (RANK_OFFSET + ranks)).astype(np.float32)
         self.rows = np.concatenate([self.rows, rows.astype(np.int32)])
         self.scores = np.concatenate([self.scores, tail])
-        self.sources = np.concatenate([self.sources, np.array(sources, np.uint8)])
+        self.sources = np.concatenate([self.sources, sources])
 
     def split(self, rows: Int32s) -> Pool:
         """Keeps what is not among these ascending rows, and returns what is, both in their order."""

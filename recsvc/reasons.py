@@ -41,7 +41,8 @@ def explained(
     shares = _shares(call, chosen)
     rule_ids = {} if chosen.rules is None else chosen.rules.rule_ids(picks.rows)
     results = []
-    for row, score, source in zip(picks.rows, picks.all_scores().tolist(), picks.sources, strict=True):
+    listed = zip(picks.rows.tolist(), picks.scores.tolist(), picks.sources.tolist(), strict=True)
+    for row, score, source in listed:
         entry = RankedItem.FromString(endings[source])
         entry.item.CopyFrom(call.generation.items.message(row, prices=call.catalogue.repriced))
         entry.score = score
@@ -66,11 +67,7 @@ def _by_row(because: tuple[Int32s, Int32s] | None) -> dict[int, int]:
 def _shares(call: Call, chosen: Chosen) -> dict[int, Behind]:
     """Returns by row, for what collaborative filtering chose, the items behind it and their shares."""
     picks = chosen.picks
-    rows = [
-        row
-        for row, source in zip(picks.rows, picks.sources, strict=True)
-        if source == SourceType.SOURCE_TYPE_COLLABORATIVE
-    ]
+    rows = picks.rows[picks.sources == SourceType.SOURCE_TYPE_COLLABORATIVE].tolist()
     if not rows or not call.affords(SPLIT_SECONDS, "the items behind the reasons"):
         return {}
     taste = chosen.pool.taste if chosen.pool is not None and chosen.pool.taste else chosen.shopper.taste(call)

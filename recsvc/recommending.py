@@ -93,7 +93,7 @@ def rank_items(call: Call, request: RankItemsRequest) -> bytes:
     asked.max_per_category = 0  # every item that may be shown is returned
     chosen = choose(call, asked, shopper, limit=known.size, only=known)
     results = results_bytes(call, asked, chosen)
-    shown = set(chosen.picks.rows)
+    shown = set(chosen.picks.rows.tolist())
     rest = RankItemsResponse(
         left_out_item_ids=[item_id for item_id, row in rows.items() if row not in shown],
         info=answer_info(call.generation, call.degradations),
@@ -106,8 +106,8 @@ def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen) -> byte
     picks, generation, category = chosen.picks, call.generation, chosen.category
     language = language_of(request.language, generation)
     ends = endings(language, category)
-    if picks.sources:
-        call.source = SOURCE_NAMES[picks.sources[0]]
+    if picks.sources.size:
+        call.source = SOURCE_NAMES[picks.sources.item(0)]
     if request.reason_view == FULL:
         entries = (entry.SerializeToString() for entry in explained(call, chosen, ends, language))
         return b"".join(part for entry in entries for part in (RESULTS_TAG, varint(len(entry)), entry))
@@ -116,6 +116,6 @@ def results_bytes(call: Call, request: RecommendRequest, chosen: Chosen) -> byte
         picks.scores,
         picks.sources,
         ends,
-        keep=not category,
+        keep_as=None if category else language,
         prices=call.catalogue.repriced,
     )

@@ -9,7 +9,7 @@ the ones before did not fill the page.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,12 +21,15 @@ from recsvc.call import Call
 from recsvc.filtering import SEPARATOR, Conditions, contains
 from recsvc.v1.common_pb2 import SourceType
 
-NO_SCORE = bytes(4)
 #: Seconds that the exact product takes for one item and one factor, and for one item, measured generously.
 SECONDS_A_PRODUCT = 1e-9
 SECONDS_AN_ITEM = 2e-8
 
 COLLABORATIVE = SourceType.SOURCE_TYPE_COLLABORATIVE
+
+_NO_ROWS = np.empty(0, np.int32)
+_NO_SCORES = np.empty(0, np.float32)
+_NO_SOURCES = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,9 @@ class Picks:
 
     Attributes:
         limit: how many items it may hold.
-        rows: item rows.
-        scores: four bytes for each row, little-endian float32, as they are sent.
-        sources: `SourceType` numbers, one for each row.
+        rows: `(n,)` int32 item rows.
+        scores: `(n,)` float32.
+        sources: `(n,)` uint8 `SourceType` numbers.
         cap: at most so many items of one narrowest category; 0 for any number.
         page_cap: the same of the whole page that the list stands on.
         category_codes: `(n_items,)` int32, needed for a cap.
@@ -116,9 +119,9 @@ class Picks:
     """
 
     limit: int
-    rows: list[int] = field(default_factory=list)
-    scores: list[bytes] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)
+    rows: Int32s = field(default_factory=lambda: _NO_ROWS)
+    scores: Float32s = field(default_factory=lambda: _NO_SCORES)
+    sources: NDArray[np.uint8] = field(default_factory=lambda: _NO_SOURCES)
     cap: int = 0
     page_cap: int = 0
     category_codes: Int32s | None = None
@@ -129,33 +132,30 @@ class Picks:
     @property
     def missing(self) -> int:
         """Returns how many items still have room."""
-        return self.limit - len(self.rows)
+        return self.limit - self.rows.size
 
-    def add(self, rows: Int32s, scores: Float32s, sources: Sequence[int]) -> None:
+    def add(self, rows: Int32s, scores: Float32s, sources: NDArray[np.uint8]) -> None:
         """Appends the first of the given items that have room; none of them may be in the list."""
         if (self.cap or self.page_cap) and rows.size:
             places = self._within_cap(rows)
-            rows, scores, sources = rows[places], scores[places], [sources[place] for place in places]
+            rows, scores, sources = rows[places], scores[places], sources[places]
         room = self.missing
         if rows.size > room:
             rows, scores, sources = rows[:room], scores[:room], sources[:room]
-        self.rows += rows.tolist()
-        self.scores += score_bytes(scores)
-        self.sources += sources
+        self.rows = np.concatenate([self.rows, rows], dtype=np.int32)
+        self.scores = np.concatenate([self.scores, scores], dtype=np.float32)
+        self.sources = np.concatenate([self.sources, sources])
 
     def add_head(self, record: UserView, allowed: NDArray[np.bool_], *, fresh_only: bool) -> None:
         """Fills an empty list without a cap with the first of a shopper's ranked items that are allowed."""
-        rows, scores, sources = record.head(allowed, self.limit, fresh_only=fresh_only)
-        self.rows = rows.tolist()
-        self.scores = scores.view("V4").ravel().tolist()
-        self.sources = sources.tolist()
+        self.rows, self.scores, self.sources = record.head(allowed, self.limit, fresh_only=fresh_only)
 
     def add_new(self, rows: Int32s, scores: Float32s, source: int) -> None:
         """Appends as `add` does, leaving out what is in the list already."""
-        if self.rows:
+        if self.rows.size:
             fresh = ~np.isin(rows, self.rows)
             rows, scores = rows[fresh], scores[fresh]
-        self.add(rows, scores, [source] * rows.size)
+        self.add(rows, scores, np.full(rows.size, source, np.uint8))
 
     def reserve(self, row: int) -> bool:
         """Keeps room for an item that `pin` puts into the list later.
@@ -172,14 +172,10 @@ class Picks:
     def pin(self, row: int, position: int) -> None:
         """Puts an item that room is reserved for at a place, from 1 on; past the end it comes last."""
         self.limit += 1
-        place = min(position - 1, len(self.rows))
-        self.rows.insert(place, row)
-        self.scores.insert(place, NO_SCORE)
-        self.sources.insert(place, SourceType.SOURCE_TYPE_RULE)
-
-    def all_scores(self) -> Float32s:
-        """Returns the scores as one array, `(len(rows),)` float32."""
-        return np.frombuffer(b"".join(self.scores), "<f4")
+        place = min(position - 1, self.rows.size)
+        self.rows = np.insert(self.rows, place, row)
+        self.scores = np.insert(self.scores, place, 0)
+        self.sources = np.insert(self.sources, place, SourceType.SOURCE_TYPE_RULE)
 
     def _within_cap(self, rows: Int32s) -> list[int]:
         """Returns the places of rows whose category has room, as many as are missing; counts them."""
@@ -208,12 +204,6 @@ class Picks:
         return True
 
 
-def score_bytes(scores: Float32s) -> list[bytes]:
-    """Returns each score as it is sent: four bytes, little-endian float32."""
-    made: list[bytes] = scores.astype("<f4").view("V4").tolist()
-    return made
-
-
 def absent(ascending: Int32s, rows: Int32s) -> NDArray[np.bool_]:
     """Returns for each row whether it is not in `ascending`, `(len(rows),)` bool."""
     if not ascending.size:
@@ -235,7 +225,7 @@ def add_by_vector(picks: Picks, vector: Float32s, eligible: Eligible, call: Call
     if not call.affords(cost, f"the product of {count} items"):
         return
     rows = eligible.rows()
-    if picks.rows:
+    if picks.rows.size:
         rows = rows[~np.isin(rows, picks.rows)]
     # einsum and not a BLAS product: that would start threads of its own for one vector.
     if 2 * rows.size < factors.shape[0]:
@@ -244,7 +234,7 @@ def add_by_vector(picks: Picks, vector: Float32s, eligible: Eligible, call: Call
         scores = np.einsum("if,f->i", factors, vector)[rows]
     # A cap may leave out the best, so that more are needed.
     best = top(scores, rows.size if picks.cap or picks.page_cap else picks.missing)
-    picks.add(rows[best], scores[best], [COLLABORATIVE] * best.size)
+    picks.add(rows[best], scores[best], np.full(best.size, COLLABORATIVE, np.uint8))
 
 
 def add_bestsellers(picks: Picks, segment: Segment, eligible: Eligible, call: Call) -> bool:

@@ -70,17 +70,16 @@ class ActiveRules:
         """Returns the same without what multiplies scores, for an order that is a count."""
         return replace(self, moved=_NO_ROWS, factors=_NO_FACTORS, buried=_NO_ROWS, acting=())
 
-    def rule_ids(self, rows: Sequence[int]) -> dict[int, str]:
+    def rule_ids(self, rows: Int32s) -> dict[int, str]:
         """Returns by row, of those given, the rule that puts it in its place.
 
         That is the pin, else the first by rule_id of those that bury or boost it.
         """
         found: dict[int, str] = {}
-        asked = np.array(rows, np.int32)
         for rule_id, of_rule in reversed(self.acting):
-            hit = contains(of_rule, asked) & (contains(self.moved, asked) | contains(self.buried, asked))
-            found.update(dict.fromkeys(asked[hit].tolist(), rule_id))
-        wanted = set(asked.tolist())
+            hit = contains(of_rule, rows) & (contains(self.moved, rows) | contains(self.buried, rows))
+            found.update(dict.fromkeys(rows[hit].tolist(), rule_id))
+        wanted = set(rows.tolist())
         found.update({pin.row: pin.rule_id for pin in self.pins if pin.row in wanted})
         return found
 

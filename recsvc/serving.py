@@ -59,7 +59,7 @@ class Generation:
         self.snapshot = snapshot
         self.snapshot_id = snapshot.manifest.snapshot_id
         self.sellable: NDArray[np.bool_] = snapshot.sellable
-        self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency, n_items=snapshot.n_items)
+        self.items = ItemBytes(snapshot.item, currency=snapshot.manifest.currency)
         self.candidates = CandidateIndex(snapshot)
         self.keeper = CatalogueKeeper(snapshot, config.order)
         windows = snapshot.manifest.windows.get("best", [])

@@ -6,26 +6,25 @@ source and reason, and four bytes of score; all but the score are made once and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from types import MappingProxyType
 
 import msgspec
+import numpy as np
 from google.type.money_pb2 import Money
+from numpy.typing import NDArray
 
 from recdata.snapshot import ItemRecord
-from recsvc.v1.common_pb2 import Item, RankedItem, SourceType
+from recdata.snapshot.records import Float32s, Int32s
+from recsvc.entries import SCORE_BYTES, Entries
+from recsvc.v1.common_pb2 import Item, RankedItem
 
 RESULTS_TAG = b"\x0a"  # field 1 (`results`), length-delimited
 SCORE_TAG = b"\x15"  # field 2 of RankedItem, four bytes
-SCORE_BYTES = 4
-#: How many entries, and items, are kept at most; about 100 MB. Past it all are let go and made again: what is
-#: asked for often is back within a few calls, and a hit costs no bookkeeping.
+#: How many entries of one language, and items, are kept at most; about 100 MB. Past it all are let go and
+#: made again: what is asked for often is back within a few calls, and a hit costs no bookkeeping.
 MAX_KEPT = 200_000
-#: In a shop of so many items at most, what is asked for most stands in lists by row: a look into one touches
-#: less memory than one into a dict.
-MAX_LISTED_ITEMS = 100_000
-MOST_ASKED = (SourceType.SOURCE_TYPE_COLLABORATIVE, SourceType.SOURCE_TYPE_REPEAT)
 NANOS = 1_000_000_000
 #: Money counts units in 64 bits.
 MONEY_ENDS = 2.0**63
@@ -65,25 +64,13 @@ def item_message(record: ItemRecord, currency: str) -> Item:
     )
 
 
-class _Sparse(dict[int, bytes | None]):
-    """A shelf on which what is not there reads as None."""
-
-    def __missing__(self, row: int) -> None:
-        return None
-
-
-#: By source, each row's entry up to its score, None where it was not made yet.
-Shelves = list[_Sparse | list[bytes | None]]
-
-
 class ItemBytes:
     """Items as bytes, made on first use and kept; safe to use from several threads.
 
     Args:
         read: returns an item by row.
         currency: ISO 4217 code of their prices.
-        n_items: how many items there are; known, it makes a hit cheaper in a small shop.
-        max_kept: how many entries, and items, are kept at most.
+        max_kept: how many entries of one language, and items, are kept at most.
     """
 
     def __init__(
@@ -91,87 +78,54 @@ class ItemBytes:
         read: Callable[[int], ItemRecord],
         *,
         currency: str,
-        n_items: int = 0,
         max_kept: int = MAX_KEPT,
     ) -> None:
         self._read = read
         self._currency = currency
-        self._n_items = n_items
         self._max_kept = max_kept
         self._items: dict[int, bytes] = {}
-        self._n_entries = 0
-        #: By endings, then by source: each row's entry up to its score.
-        self._shelves: dict[tuple[bytes, ...], Shelves] = {}
+        #: By what they are kept under: entries up to their scores.
+        self._entries: dict[int, Entries] = {}
 
     def results(
         self,
-        rows: Sequence[int],
-        scores: Sequence[bytes],
-        sources: Sequence[int],
+        rows: Int32s,
+        scores: Float32s,
+        sources: NDArray[np.uint8],
         endings: tuple[bytes, ...],
         *,
-        keep: bool,
+        keep_as: int | None = None,
         prices: Mapping[int, float] = MappingProxyType({}),
     ) -> bytes:
         """Returns the `results` entries of a response whose field 1 is `repeated RankedItem`.
 
         Args:
-            rows: item rows, best first.
-            scores: four bytes for each row, little-endian float32.
-            sources: places in `endings`, one for each row.
+            rows: `(n,)` int32 item rows, best first.
+            scores: `(n,)` float32.
+            sources: `(n,)` uint8, places in `endings`.
             endings: the bytes of source and reason by source.
-            keep: whether to keep the entries made; only for endings of which there are few.
+            keep_as: a number that stands for these endings, to keep the entries made under; None keeps none.
             prices: by row, prices that stand in for those of the snapshot.
         """
-        entries: list[bytes | None]
-        if prices and not prices.keys().isdisjoint(rows):
-            entries = [
-                self._priced(row, endings[source], prices[row])
-                if row in prices
-                else self._entry(row, endings[source])
-                for row, source in zip(rows, sources, strict=True)
-            ]
-        elif keep:
-            shelves = self._shelves.get(endings) or self._room(endings, 0)
-            entries = [shelves[source][row] for row, source in zip(rows, sources, strict=True)]
-            if None in entries:
-                entries = self._completed(rows, sources, entries, endings)
-        else:
-            entries = [self._entry(row, endings[source]) for row, source in zip(rows, sources, strict=True)]
-        parts: list[bytes | None] = [b""] * (2 * len(entries))
+        if keep_as is not None and not (prices and not prices.keys().isdisjoint(rows.tolist())):
+            kept = self._entries.get(keep_as)
+            if kept is None:
+                kept = self._entries.setdefault(keep_as, Entries(self._max_kept))
+            content = kept.together(rows, scores, sources)
+            if content is not None:
+                return content
+            wanted = dict.fromkeys(zip(rows.tolist(), sources.tolist(), strict=True))
+            kept.keep({(row, source): self._entry(row, endings[source]) for row, source in wanted})
+        entries = [
+            self._priced(row, endings[source], prices[row])
+            if row in prices
+            else self._entry(row, endings[source])
+            for row, source in zip(rows.tolist(), sources.tolist(), strict=True)
+        ]
+        parts = [b""] * (2 * len(entries))
         parts[::2] = entries
-        parts[1::2] = scores
-        return b"".join(parts)  # type: ignore[arg-type] # no entry is None any more
-
-    def _completed(
-        self,
-        rows: Sequence[int],
-        sources: Sequence[int],
-        known: Sequence[bytes | None],
-        endings: tuple[bytes, ...],
-    ) -> list[bytes | None]:
-        """Returns the entries, after making and keeping those that the shelves lack."""
-        shelves = self._room(endings, known.count(None))
-        entries: list[bytes | None] = []
-        for row, source, entry in zip(rows, sources, known, strict=True):
-            if entry is None:
-                entry = shelves[source][row] = self._entry(row, endings[source])
-            entries.append(entry)
-        return entries
-
-    def _room(self, endings: tuple[bytes, ...], count: int) -> Shelves:
-        """Returns the shelves of some endings with room for so many entries more."""
-        self._n_entries += count
-        if self._n_entries > self._max_kept:
-            self._shelves, self._n_entries = {}, count
-        shelves = self._shelves.get(endings)
-        if shelves is None:
-            in_list = range(0) if self._n_items > MAX_LISTED_ITEMS else MOST_ASKED
-            shelves = self._shelves[endings] = [
-                [None] * self._n_items if source in in_list and self._n_items else _Sparse()
-                for source in range(len(endings))
-            ]
-        return shelves
+        parts[1::2] = scores.astype("<f4").view("V4").tolist()
+        return b"".join(parts)
 
     def message(self, row: int, *, prices: Mapping[int, float]) -> Item:
         """Returns an item as its message, with the price of now."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from recdata.machine_code import compiled
 
-Head = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]
+#: Rows, scores and sources, of one length, best first.
+Head = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.uint8]]
 
 
 def first_allowed(
@@ -19,10 +20,12 @@ def first_allowed(
     n_ranked: int,
     sources_at: int,
     allowed: NDArray[np.bool_],
-    limit: int,
     fresh_only: bool,
-) -> Head:
-    """Returns the first ranked items that are allowed. To be compiled.
+    rows: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    sources: NDArray[np.uint8],
+) -> int:
+    """Writes the first ranked items that are allowed. To be compiled.
 
     Args:
         record: a shopper's, as written; its numbers may lie anywhere.
@@ -30,21 +33,21 @@ def first_allowed(
         n_ranked: how many there are.
         sources_at: the byte at which their sources begin; whether each was never bought follows.
         allowed: `(n_items,)`.
-        limit: how many items.
         fresh_only: whether to leave out what was bought.
+        rows: `(limit,)`, takes their rows.
+        scores: `(limit,)`, takes their scores.
+        sources: `(limit,)`, takes their sources.
 
     Returns:
-        `(n,)` rows, `(n, 4)` bytes of float32 scores, `(n,)` sources.
+        How many were written.
 
     Raises:
         IndexError: a row is that of no item.
     """
-    room = min(limit, n_ranked)
-    rows, sources = np.empty(room, np.int32), np.empty(room, np.uint8)
-    scores = np.empty((room, 4), np.uint8)
+    as_bytes = scores.view(np.uint8)
     count = 0
     for place in range(n_ranked):
-        if count == room:
+        if count == rows.size:
             break
         if fresh_only and not record[sources_at + n_ranked + place]:
             continue
@@ -60,15 +63,14 @@ def first_allowed(
         if allowed[row]:
             rows[count], sources[count] = row, record[sources_at + place]
             for k in range(4):
-                scores[count, k] = record[at + 4 * n_ranked + k]
+                as_bytes[4 * count + k] = record[at + 4 * n_ranked + k]
             count += 1
-    return rows[:count], scores[:count], sources[:count]
+    return count
 
 
 @cache
-def heads_compiled() -> Callable[..., Head]:
+def heads_compiled() -> Callable[..., int]:
     """Returns `first_allowed` as machine code."""
-    places = "int64", "int64", "int64"
-    return compiled(
-        first_allowed, "uint8[:]", *places, "boolean[:]", "int64", "boolean", lets_others_run=False
-    )
+    given = "uint8[:]", "int64", "int64", "int64", "boolean[:]", "boolean"
+    taken = "out int32[:]", "out float32[:]", "out uint8[:]"
+    return compiled(first_allowed, *given, *taken, lets_others_run=False)

@@ -258,16 +258,19 @@ class UserView:
             fresh_only: whether to leave out what was bought.
 
         Returns:
-            `(n,)` int32 rows, `(n, 4)` bytes of float32 scores, `(n,)` uint8 sources.
+            `(n,)` int32 rows, `(n,)` float32 scores, `(n,)` uint8 sources.
 
         Raises:
             IndexError: a row is that of no item.
         """
         record = np.frombuffer(self._buffer, _U1)
         n_ranked = self._n[2]
-        return heads_compiled()(
-            record, _USER_HEADER.size, n_ranked, self._marks(), allowed, limit, fresh_only
+        room = min(limit, n_ranked)
+        rows, scores, sources = np.empty(room, np.int32), np.empty(room, np.float32), np.empty(room, np.uint8)
+        count = heads_compiled()(
+            record, _USER_HEADER.size, n_ranked, self._marks(), allowed, fresh_only, rows, scores, sources
         )
+        return (rows, scores, sources) if count == room else (rows[:count], scores[:count], sources[:count])
 
     def _words(self, count: int) -> int:
         """Returns the byte at which the word after so many begins."""

@@ -45,7 +45,7 @@ def test_the_head_is_the_first_items_that_may_be_shown(ranked, bought, allowed, 
     wanted = [row for row in ranked if row in allowed and not (fresh_only and row in bought)][:limit]
     assert rows.tolist() == wanted
     places = [ranked.index(row) for row in wanted]
-    assert scores.view("<f4").ravel().tolist() == shopper.ranked_scores[places].tolist()
+    assert scores.tolist() == shopper.ranked_scores[places].tolist()
     assert sources.tolist() == places
 
 

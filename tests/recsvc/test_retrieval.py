@@ -60,9 +60,9 @@ def test_eligible_rows_are_those_that_pass_every_condition(everything, without, 
 def test_a_pin_takes_its_place_and_the_room_kept_for_it():
     picks = Picks(3)
     assert picks.reserve(9)
-    picks.add(np.array([4, 2, 7], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
+    picks.add(np.array([4, 2, 7], np.int32), np.array([3, 2, 1], np.float32), np.ones(3, np.uint8))
     picks.pin(9, 2)
-    assert (picks.rows, picks.all_scores().tolist()) == ([4, 9, 2], [3, 0, 2])
+    assert (picks.rows.tolist(), picks.scores.tolist()) == ([4, 9, 2], [3, 0, 2])
     assert not picks.reserve(5)
 
 
@@ -76,9 +76,9 @@ def test_room_is_kept_under_the_caps_of_the_list_and_of_the_page():
 
 def test_a_cap_leaves_items_out_and_goes_on():
     picks = Picks(3, cap=1, category_codes=np.array([0, 0, 1, 1, -1, -1], np.int32))
-    picks.add(np.array([0, 1, 2], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
-    picks.add(np.array([3, 4, 5], np.int32), np.array([3, 2, 1], np.float32), [1, 1, 1])
-    assert picks.rows == [0, 2, 4]
+    picks.add(np.array([0, 1, 2], np.int32), np.array([3, 2, 1], np.float32), np.ones(3, np.uint8))
+    picks.add(np.array([3, 4, 5], np.int32), np.array([3, 2, 1], np.float32), np.ones(3, np.uint8))
+    assert picks.rows.tolist() == [0, 2, 4]
 
 
 def test_a_segment_is_widened_by_place_first_and_by_category_last():
@@ -103,7 +103,7 @@ def test_a_list_takes_an_item_once_and_stops_when_it_is_full():
     picks = Picks(3)
     picks.add_new(np.array([4, 2], np.int32), np.array([0.9, 0.8], np.float32), 1)
     picks.add_new(np.array([2, 4, 7, 1], np.int32), np.array([9, 8, 7, 6], np.float32), 4)
-    assert picks.rows == [4, 2, 7]
-    assert picks.sources == [1, 1, 4]
-    assert picks.all_scores().tolist() == np.array([0.9, 0.8, 7], np.float32).tolist()
+    assert picks.rows.tolist() == [4, 2, 7]
+    assert picks.sources.tolist() == [1, 1, 4]
+    assert picks.scores.tolist() == np.array([0.9, 0.8, 7], np.float32).tolist()
     assert picks.missing == 0

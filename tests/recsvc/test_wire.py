@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import struct
-
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recdata.snapshot import ItemRecord
@@ -26,6 +25,7 @@ records = st.builds(
 )
 
 
+@settings(deadline=None)  # the first one may make machine code
 @given(
     st.lists(records, min_size=1, max_size=4),
     st.lists(
@@ -37,13 +37,17 @@ records = st.builds(
 def test_joined_bytes_parse_as_the_message_that_the_classes_make(shelf, picks, language, keep):
     picks = [(row % len(shelf), score, source) for row, score, source in picks]
     by_source = endings(language, "Food > 水果")
-    joined = ItemBytes(shelf.__getitem__, currency="CNY").results(
-        [row for row, _, _ in picks],
-        [struct.pack("<f", score) for _, score, _ in picks],
-        [source for _, _, source in picks],
+    made = ItemBytes(shelf.__getitem__, currency="CNY")
+    asked = (
+        np.array([row for row, _, _ in picks], np.int32),
+        np.array([score for _, score, _ in picks], np.float32),
+        np.array([source for _, _, source in picks], np.uint8),
         by_source,
-        keep=keep,
     )
+    joined = made.results(*asked, keep_as=language if keep else None)
+    assert (
+        made.results(*asked, keep_as=language if keep else None) == joined
+    )  # from what was kept, where it was
     expected = RecommendResponse()
     for row, score, source in picks:
         entry = RankedItem.FromString(by_source[source])
@@ -98,11 +102,11 @@ def test_what_is_kept_is_bounded_and_what_was_let_go_is_made_again():
 
     def ask(rows: list[int]) -> list[str]:
         content = made.results(
-            rows,
-            [bytes(4)] * len(rows),
-            [1] * len(rows),
+            np.array(rows, np.int32),
+            np.zeros(len(rows), np.float32),
+            np.ones(len(rows), np.uint8),
             endings(Language.LANGUAGE_EN, ""),
-            keep=True,
+            keep_as=Language.LANGUAGE_EN,
         )
         return [entry.item.item_id for entry in RecommendResponse.FromString(content).results]
 
@@ -110,4 +114,4 @@ def test_what_is_kept_is_bounded_and_what_was_let_go_is_made_again():
         rows = list(range(first, first + 20))
         assert ask(rows) == [f"item-{row}" for row in rows]
         assert len(made._items) <= 50
-        assert sum(len(shelf) for shelves in made._shelves.values() for shelf in shelves) <= 50
+        assert sum(len(kept) for kept in made._entries.values()) <= 50

@@ -84,10 +84,8 @@ def test_every_thread_of_a_worker_keeps_to_its_core(running):
             recommend(stubs)
     cores = []
     for worker in range(2):
-        pid = running.pid(worker)
-        of_threads = {
-            frozenset(os.sched_getaffinity(int(thread))) for thread in os.listdir(f"/proc/{pid}/task")
-        }
+        threads = psutil.Process(running.pid(worker)).threads()
+        of_threads = {frozenset(os.sched_getaffinity(thread.id)) for thread in threads}
         assert len(of_threads) == 1
         cores += of_threads.pop()
     allowed = os.sched_getaffinity(0)
