@@ -15,10 +15,9 @@ import psutil
 from load import asking
 from load.figures import Figure, figure
 from load.names import RECOMMEND
-from load.rig import Callers, CannotMeasureError, Rig, read_through, run_home
+from load.rig import Callers, CannotMeasureError, Rig, run_home
 
 from cases.plan import Plan
-from recdata.releases import Releases
 
 REQUESTS = 10_000
 #: So often all requests are sent, over new connections each time: a worker then has seen nearly every page of
@@ -32,8 +31,6 @@ def opening(size: str, plan: Plan) -> list[Figure]:
     requests = asking.recommends(asking.users(size, REQUESTS, seed=9))
     made_to_answer, start_to_answer, serve_to_answer = [], [], []
     with run_home(size) as home:
-        releases = Releases(home)
-        read_through(releases.folder(releases.current_id() or ""))
         for _ in range(plan.rounds):
             with Rig(home) as rig:
                 rig.call(RECOMMEND, requests[0])
@@ -45,7 +42,7 @@ def opening(size: str, plan: Plan) -> list[Figure]:
                 channel.unary_unary(RECOMMEND)(requests[0], timeout=10)
                 serve_to_answer.append(time.monotonic() - began)
         memory, once = _memory(home, 2, requests)
-    cache = "page cache warm"
+    cache = "file in memory"
     return [
         figure("open_seconds", size, cache, made_to_answer, "s"),
         figure("start_seconds", size, f"{cache}, with Python's start", start_to_answer, "s"),

@@ -14,7 +14,7 @@ import numpy as np
 from load import asking
 from load.figures import Figure, figure
 from load.names import RECOMMEND
-from load.rig import CannotMeasureError, Rig, Round, read_through, run_home, shop_home
+from load.rig import CannotMeasureError, Rig, Round, held_in_memory, run_home, shop_home
 
 from cases.plan import Plan
 from recdata.releases import CURRENT_FILE, Releases
@@ -40,9 +40,8 @@ def swapping(size: str, plan: Plan) -> list[Figure]:
     failed_at: list[float] = []
     with run_home(size) as home:
         ids = [Releases(home).current_id() or "", _other(size, home)]
-        for snapshot_id in ids:
-            read_through(home / "snapshots" / snapshot_id)
-        with Rig(home) as rig, rig.pacer(CONNECTIONS) as pacer:
+        new = held_in_memory(home / "snapshots" / ids[1])  # as it is just after publishing
+        with new, Rig(home) as rig, rig.pacer(CONNECTIONS) as pacer:
             pacer.keep("recommend", requests)
             for _ in range(2):
                 full = pacer.go(RECOMMEND, "recommend", window=8, seconds=2 * plan.seconds)
