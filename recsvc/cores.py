@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,10 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 #: Whether workers keep to a core each: "auto" where no quota says that cores are shared with others.
 Keeping = Literal["auto", "always", "never"]
+
+
+#: The cores that this process might run on before it kept to one; empty where it keeps to none.
+_before: set[int] = set()
 
 
 def keep_to_core(worker: int, port: int, keeping: Keeping) -> int | None:
@@ -41,6 +46,7 @@ def keep_to_core(worker: int, port: int, keeping: Keeping) -> int | None:
     if sys.platform != "linux" or keeping == "never" or (keeping == "auto" and has_quota()):
         return None
     cores = sorted(os.sched_getaffinity(0))
+    _before.update(cores)
     first = zlib.crc32(f"{socket.gethostname()}:{port}".encode())
     core = cores[(first + worker) % len(cores)]
     try:
@@ -50,6 +56,13 @@ def keep_to_core(worker: int, port: int, keeping: Keeping) -> int | None:
         return None
     log(logging.INFO, "keeps to one core", core=core)
     return core
+
+
+def leave_core() -> None:
+    """Lets the calling thread run where its process might before: for long work that calls go on beside."""
+    if _before:
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setaffinity(0, _before)
 
 
 def has_quota(groups: Path = CGROUPS, own: Path = OWN_CGROUP) -> bool:

@@ -28,6 +28,7 @@ from recdata.snapshot import Snapshot
 from recsvc.candidates import CandidateIndex
 from recsvc.catalogue import CatalogueKeeper
 from recsvc.config import ServingConfig
+from recsvc.cores import leave_core
 from recsvc.errors import NotMappedError, StoppedError
 from recsvc.log import log
 from recsvc.v1.common_pb2 import Language
@@ -357,6 +358,7 @@ class Serving:
             self._refuse(snapshot_id, SnapshotError(why))
 
     def _poll(self) -> None:
+        leave_core()
         while not self._stop.is_set():
             self._look.wait(self._config.poll_seconds)
             self._look.clear()
