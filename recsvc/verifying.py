@@ -10,7 +10,6 @@ from queue import SimpleQueue
 
 from recdata.errors import SnapshotCorruptError
 from recdata.releases import Releases
-from recsvc.cores import leave_core
 from recsvc.log import log
 
 LOWEST_PRIORITY = 19
@@ -42,7 +41,6 @@ class Verifier:
         self._wanted.put(snapshot_id)
 
     def _run(self) -> None:
-        leave_core()
         if self._yields:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         while True:

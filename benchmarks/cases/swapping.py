@@ -21,6 +21,7 @@ from recdata.releases import CURRENT_FILE, Releases
 from recdata.runs import write_atomic
 from recdata.snapshot import Manifest
 from recdata.snapshot.writer import MANIFEST_FILE
+from recsvc.verifying import Verifier
 
 SHARE = 0.5
 CONNECTIONS = 8
@@ -41,6 +42,8 @@ def swapping(size: str, plan: Plan) -> list[Figure]:
     with run_home(size) as home:
         ids = [Releases(home).current_id() or "", _other(size, home)]
         new = held_in_memory(home / "snapshots" / ids[1])  # as it is just after publishing
+        verifier = Verifier(Releases(home), lambda *_: None, yields=True)  # as the supervisor's
+        verifier.start()
         with new, Rig(home) as rig, rig.pacer(CONNECTIONS) as pacer:
             pacer.keep("recommend", requests)
             for _ in range(2):
@@ -60,6 +63,7 @@ def swapping(size: str, plan: Plan) -> list[Figure]:
                 time.sleep(CALM_SECONDS)
                 moved_ns = time.monotonic_ns()
                 write_atomic(home / "snapshots" / CURRENT_FILE, f"{target}\n".encode())
+                verifier.want(target)
                 done = pacer.hear(errors_allowed=10**9)
                 told.append(_seconds(done, moved_ns))
                 failed.append(float(done.errors))

@@ -48,6 +48,7 @@ def main() -> None:
         msgspec.structs.replace(ServingConfig(), **values),
         worker=order["worker"],
         shares_port=order["shares_port"],
+        verifies=False,  # nor does a worker: its supervisor does
     )
     add_noop(server.grpc_server, home)
     server.start()
