@@ -36,7 +36,7 @@ def put_together(
     Args:
         rows: `(n,)` item rows.
         scores: `(n,)`.
-        sources: `(n,)`, below `MAX_SOURCES`.
+        sources: `(n,)`; there is no entry of `MAX_SOURCES` and above.
         slots: a hash table with open places; two numbers a slot: row × `MAX_SOURCES` + source + 1, 0 where
             nothing is; and where its entry is.
         kept: the entries.
@@ -49,6 +49,8 @@ def put_together(
     places = np.empty(rows.size, np.int64)
     # Looked up before any is copied: the looks do not wait for each other then.
     for k in range(rows.size):
+        if sources[k] >= MAX_SOURCES:
+            return -1  # its key would be that of another row
         key = np.int64(rows[k]) * MAX_SOURCES + sources[k] + 1
         slot = key % n_slots
         while slots[2 * slot] != key:
@@ -132,7 +134,9 @@ class Entries:
         first, end = self._end, self._end + len(entry)
         if end > kept.size:
             # A reader that still has the old array takes what lies past its end for not kept.
-            kept = np.concatenate([kept, np.empty(max(kept.size, len(entry)), np.uint8)])
+            larger = np.empty(kept.size + max(kept.size, len(entry)), np.uint8)
+            larger[:first] = kept[:first]
+            kept = larger
         kept[first:end] = np.frombuffer(entry, np.uint8)
         self._table = slots, kept, max(longest, len(entry) + SCORE_BYTES)
         slots[2 * slot + 1] = first << SIZE_BITS | len(entry)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsvc.entries import MAX_SOURCES, SIZE_BITS, Entries, copier
+from recsvc.v1.common_pb2 import SourceType
 
 names = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, MAX_SOURCES - 1))
 
@@ -63,6 +64,16 @@ def test_an_entry_too_long_to_note_its_size_is_not_kept():
     entries = Entries(3)
     entries.keep({(1, 0): bytes(1 << SIZE_BITS), (2, 0): b"x"})
     assert len(entries) == 1
+
+
+def test_every_source_has_a_number_that_entries_can_have():
+    assert max(SourceType.values()) < MAX_SOURCES
+
+
+def test_a_source_that_there_cannot_be_is_no_other_rows_entry():
+    entries = Entries(3)
+    entries.keep({(1, 0): b"one", (2, 0): b"two"})
+    assert ask(entries, [(1, MAX_SOURCES)], [0.0]) is None
 
 
 @pytest.mark.parametrize("damage", ["kept", "out"])
