@@ -32,7 +32,7 @@ class Plan:
 
 
 FULL = Plan(rounds=7, seconds=3.0, requests=20_000, recall_users=200, live_users=1000, swaps=5)
-QUICK = Plan(rounds=3, seconds=0.7, requests=2_000, recall_users=50, live_users=150, swaps=1)
+QUICK = Plan(rounds=3, seconds=0.6, requests=2_000, recall_users=50, live_users=150, swaps=1, workers=(1,))
 
 
 def alternating(rounds: int, *turns: Callable[[], Round]) -> list[list[Round]]:
