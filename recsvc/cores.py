@@ -69,7 +69,7 @@ def has_quota(groups: Path = CGROUPS, own: Path = OWN_CGROUP) -> bool:
     """Returns whether this process, or a group of processes around it, has a quota of processor time.
 
     It has in most containers. Cores are then shared with others whom we do not see and who may keep to the
-    same one.
+    same one. Quotas of control groups of version 1 are not found.
 
     Args:
         groups: where control groups of version 2 are mounted.

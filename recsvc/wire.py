@@ -107,21 +107,25 @@ class ItemBytes:
             keep_as: a number that stands for these endings, to keep the entries made under; None keeps none.
             prices: by row, prices that stand in for those of the snapshot.
         """
-        if keep_as is not None and not (prices and not prices.keys().isdisjoint(rows.tolist())):
+        # Asked once: a price that changes meanwhile must not be kept as the snapshot's.
+        repriced = bool(prices) and not prices.keys().isdisjoint(rows.tolist())
+        kept = None
+        if keep_as is not None and not repriced:
             kept = self._entries.get(keep_as)
             if kept is None:
                 kept = self._entries.setdefault(keep_as, Entries(self._max_kept))
             content = kept.together(rows, scores, sources)
             if content is not None:
                 return content
-            wanted = dict.fromkeys(zip(rows.tolist(), sources.tolist(), strict=True))
-            kept.keep({(row, source): self._entry(row, endings[source]) for row, source in wanted})
+        pairs = list(zip(rows.tolist(), sources.tolist(), strict=True))
         entries = [
             self._priced(row, endings[source], prices[row])
-            if row in prices
+            if repriced and row in prices
             else self._entry(row, endings[source])
-            for row, source in zip(rows.tolist(), sources.tolist(), strict=True)
+            for row, source in pairs
         ]
+        if kept is not None:
+            kept.keep(dict(zip(pairs, entries, strict=True)))
         parts = [b""] * (2 * len(entries))
         parts[::2] = entries
         parts[1::2] = scores.astype("<f4").view("V4").tolist()
