@@ -62,7 +62,7 @@ def backtest_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> 
 
     return Stage(
         name="backtest",
-        version=4,
+        version=5,
         inputs=DECISION_FILES,
         outputs=("backtest.parquet", "backtest.json", "weights.json"),
         work=work,
@@ -93,7 +93,7 @@ def select_stage(config: SelectionConfig, data: DataConfig = DEFAULT_DATA) -> St
 
     return Stage(
         name="select",
-        version=4,
+        version=5,
         inputs=(*DECISION_FILES, "weights.json"),
         outputs=("selection.parquet",),
         work=work,

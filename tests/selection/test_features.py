@@ -1,10 +1,12 @@
 """Features count what they say, shrink what is thin, and never see their own future."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
 import pytest
 
+from recdata.selection_artefacts import LAUNCHES
 from selection.config import FeaturesConfig, LifecycleConfig
 from selection.features import FEATURES, OPINIONS, build_features
 from selection.history import Tables
@@ -233,6 +235,34 @@ def test_an_item_without_a_forecast_is_given_its_base_rate(make_tables):
     assert found["a"]["forecast_method"] == ""
     assert found["a"]["demand_q10"] < 84 < found["a"]["demand_q90"]
     assert (found["b"]["demand"], found["b"]["forecast_method"]) == (7.0, "given")
+
+
+def test_a_young_item_that_has_sold_is_expected_to_sell_the_mean_of_its_launch_and_its_forecast(make_tables):
+    items = {"unsold": {"launched_on": days_ago(3)}, "listed": {"launched_on": days_ago(300)}}
+    sold = [(item, days_ago(10), 0, 1.0, 1.0) for item in ("new", "late", "old")]
+    forecasts = [(TODAY, "new", 4.0), (TODAY, "unsold", 0.0), (TODAY, "listed", 2.0), (TODAY, "old", 7.0)]
+    tables = make_tables(sold, as_of=TODAY, items=items, forecasts=forecasts)
+    rows = dict(tables.items.select("item_id", "item_row").iter_rows())
+    launches = pl.DataFrame(
+        [
+            {"origin": TODAY, "item_row": rows[item], "mean": 10.0, "q10": 6.0, "q90": 20.0}
+            for item in ("new", "late", "unsold")
+        ],
+        schema=LAUNCHES,
+    )
+    found = features_of(replace(tables, launches=launches))
+    told = {
+        item: tuple(row[name] for name in ("demand", "demand_q10", "demand_q90", "forecast_method"))
+        for item, row in found.items()
+    }
+    # Forecasts of the fixture have q10 = mean / 2 and q90 = mean * 2.
+    assert told == {
+        "new": (7.0, 4.0, 14.0, "launch + given"),
+        "late": (10.0, 6.0, 20.0, "launch"),  # no forecast was made for it
+        "unsold": (10.0, 6.0, 20.0, "launch"),  # its forecast of nothing is no opinion
+        "listed": (2.0, 1.0, 4.0, "given"),  # not young
+        "old": (7.0, 3.5, 14.0, "given"),
+    }
 
 
 def test_forecast_money_is_at_the_price_really_paid(make_tables):
