@@ -215,7 +215,15 @@ class RunFolder:
         scratch.mkdir(parents=True)
         started = time.monotonic()
         with PeakMemory() as memory, job_progress(self.console, label) as progress:
-            summary = stage.work(StageContext(self, scratch, progress, self.console))
+            try:
+                summary = stage.work(StageContext(self, scratch, progress, self.console))
+            except BaseException as error:
+                if not is_disk_full(error):
+                    # Here and not above: the server reads runs too, and is installed without Polars.
+                    from recdata.damage import blame_damage
+
+                    blame_damage(error, stage.name, map(self.resolve, stage.inputs))
+                raise
         seconds = time.monotonic() - started
         outputs = {name: self._move(scratch / name, stage.name) for name in stage.outputs}
         record = StageRecord(

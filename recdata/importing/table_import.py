@@ -103,9 +103,13 @@ class TableImport:
             said = (str(error).strip() or type(error).__name__).splitlines()[0]
             if is_disk_full(error):
                 raise disk_full(self._folder, error) from error
-            raise TableError(
-                f"table {self._table.name} ({names}): cannot be read to the end ({said}); "
+            remedy = (
                 "look for broken lines, or set [csv] separator, quote and encoding in a mapping file"
+                if any(file.is_csv for file in self._files)
+                else "the file is damaged: write or copy it again"
+            )
+            raise TableError(
+                f"table {self._table.name} ({names}): cannot be read to the end ({said}); {remedy}"
             ) from error
 
     def _run(self) -> TableResult:

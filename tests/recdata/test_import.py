@@ -298,6 +298,16 @@ def test_an_optional_table_without_rows_is_fine(shop: Shop) -> None:
     assert read_table(shop.home, "ratings").height == 0
 
 
+def test_a_parquet_file_that_is_damaged_inside_is_an_error_that_speaks_of_no_csv(shop: Shop) -> None:
+    path = shop.source / "customers.parquet"
+    pl.DataFrame({"user_id": [f"u{number}" for number in range(5_000)]}).write_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[4:64] = bytes(byte ^ 0xA5 for byte in content[4:64])  # the first page's head, not the footer
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=r"customers\.parquet\): .*damaged: write or copy it again"):
+        shop.run()
+
+
 def test_a_file_that_is_no_parquet_is_an_error(shop: Shop) -> None:
     shop.put("customers.parquet", "hello")
     with pytest.raises(TableError, match=r"customers.parquet: cannot be read as Parquet"):
