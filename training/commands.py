@@ -7,6 +7,7 @@ from datetime import datetime
 
 import click
 import polars as pl
+from click.core import ParameterSource
 
 from recdata.cli import Door, pass_door
 from recdata.runs import RunFolder, StageRecord
@@ -27,11 +28,18 @@ def _as_of(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def _reason(context: click.Context, _option: click.Parameter, force: str) -> str:
+    if context.get_parameter_source("force") is ParameterSource.COMMANDLINE and not force.strip():
+        raise click.BadParameter("the reason is empty; say why, for those who look later")
+    return force
+
+
 def _force(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--force",
         metavar="REASON",
         default="",
+        callback=_reason,
         help="Publish even what the gate refuses; the reason is kept with the snapshot.",
     )(command)
 

@@ -28,7 +28,7 @@ from training.forecast import forecast_stage
 from training.gate import GateSettings, RecordedRecipe
 from training.places.stage import places_stage
 from training.popularity import popularity_stage
-from training.prepare import default_as_of, prepare_stage
+from training.prepare import check_as_of, default_as_of, prepare_stage
 from training.publish import publish_stage, published
 from training.ranking import ranking_stage
 from training.similar import similar_stage
@@ -97,7 +97,10 @@ def open_run(home: Path, config: NightlyConfig, *, as_of: date | None, console: 
 
     Raises:
         TableError: nothing has been imported.
+        RunError: no event is before `as_of`.
     """
+    if as_of is not None:
+        check_as_of(home, config.data, as_of)
     day = as_of or default_as_of(home, config.data)
     digest = hashlib.sha256()
     for name in TABLES:

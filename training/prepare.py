@@ -103,6 +103,18 @@ def default_as_of(home: Path, data: DataConfig) -> date:
     return last.astimezone(ZoneInfo(data.business_timezone)).date() + timedelta(days=1)
 
 
+def check_as_of(home: Path, data: DataConfig, as_of: date) -> None:
+    """Does nothing where something happened before `as_of`, or nothing ever did.
+
+    Raises:
+        RunError: every event is later, so nothing could be learned.
+        TableError: there is no events table.
+    """
+    first: datetime | None = scan_table(home, "events").select(pl.col("event_time").min()).collect().item()
+    if first is not None and (day := first.astimezone(ZoneInfo(data.business_timezone)).date()) >= as_of:
+        raise RunError(f"--as-of {as_of}: the first event is of {day}; give a later day, or leave it out")
+
+
 def scan_events(home: Path, data: DataConfig, *, as_of: date) -> pl.LazyFrame:
     """Returns the events before `as_of` with their business `day`; channel and region are never null."""
     zone = ZoneInfo(data.business_timezone)

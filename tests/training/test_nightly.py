@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from recdata.cli import recsvc
 from recdata.errors import RunError, TableError
 from recdata.foldin import fold_in
 from recdata.importing import import_tables
@@ -171,6 +173,20 @@ def test_a_shop_however_small_or_odd_is_published(tmp_path: Path, shop: Shop) ->
 def test_without_tables_the_job_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="recsvc import"):
         open_run(tmp_path, NightlyConfig.load(None), as_of=None, console=Console(file=StringIO()))
+
+
+def test_a_day_before_all_data_is_refused_before_a_run_is_begun(tmp_path: Path) -> None:
+    config = imported(tmp_path, Shop())
+    with pytest.raises(RunError, match="--as-of 2010-01-01: the first event is of"):
+        nightly(tmp_path, config, as_of=date(2010, 1, 1))
+    assert not list((tmp_path / "runs").glob("*/"))
+
+
+@pytest.mark.parametrize("verb", ["nightly", "publish"])
+def test_a_reason_to_force_is_one(tmp_path: Path, verb: str) -> None:
+    said = CliRunner().invoke(recsvc, ["--home", str(tmp_path), verb, "--force", " "])
+    assert said.exit_code == 2
+    assert "the reason is empty" in said.output
 
 
 def test_two_jobs_in_one_home_do_not_mix(tmp_path: Path) -> None:

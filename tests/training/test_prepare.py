@@ -10,7 +10,7 @@ from recdata.config import DataConfig
 from recdata.errors import RunError, TableError
 from recdata.runs import RunFolder, StageRecord
 from recdata.tables import TABLES, table_path
-from training.prepare import PRICE_DAYS, default_as_of, prepare_stage
+from training.prepare import PRICE_DAYS, check_as_of, default_as_of, prepare_stage
 
 SHANGHAI = DataConfig(business_timezone="Asia/Shanghai")
 AS_OF = date(2025, 3, 10)
@@ -360,3 +360,14 @@ def test_as_of_of_no_events_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, "events", [])
     with pytest.raises(RunError, match="no events; import some"):
         default_as_of(tmp_path, SHANGHAI)
+
+
+def test_a_day_that_no_event_is_before_is_refused_with_the_first_day_there_is(tmp_path: Path) -> None:
+    late = datetime(2025, 3, 4, 17, tzinfo=UTC)  # the 5th in Shanghai
+    put(tmp_path, "events", [event("y", "b", "view", late), event("y", "b", "view", at(9))])
+    for day in (date(2010, 1, 1), date(2025, 3, 5)):
+        with pytest.raises(RunError, match=f"--as-of {day}: the first event is of 2025-03-05; give a later"):
+            check_as_of(tmp_path, SHANGHAI, day)
+    check_as_of(tmp_path, SHANGHAI, date(2025, 3, 6))
+    put(tmp_path, "events", [])
+    check_as_of(tmp_path, SHANGHAI, date(2010, 1, 1))
