@@ -118,7 +118,10 @@ def check_erasure(door: Door, context: click.Context, user_id: str) -> None:
     """Look for a person in every store; leaves with 1 where something is found.
 
     Reads the live store, the tables and their rejects, every run and every snapshot in the home folder.
+    Leaves with 1 also where one of them cannot be read.
     """
+    if not user_id:
+        raise click.UsageError("--user is empty; give the retailer's id of the person")
     found: list[Found] = []
     if (door.home / "live" / LIVE_FILE).exists():
         with LiveStore.open(door.home, max_bytes=0) as store:
@@ -129,6 +132,8 @@ def check_erasure(door: Door, context: click.Context, user_id: str) -> None:
     else:
         number = 0
     found += records_of(door.home, user_id, erasure_number=number)
+    if not found:
+        raise click.UsageError(f"{door.home} holds nothing to look in; give the --home of job and server")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("store", overflow="fold")
     table.add_column("records", justify="right")
@@ -138,8 +143,10 @@ def check_erasure(door: Door, context: click.Context, user_id: str) -> None:
     door.out.print(table)
     total = sum(each.records for each in found)
     said = f"erased, number {number}" if number else "never erased"
-    door.out.print(f"{said}; {total:,} records found" if total else f"{said}; nothing found")
+    unread = sum(not each.records and bool(each.remedy) for each in found)
+    told = f"{total:,} records found" if total else "nothing found"
+    door.out.print(f"{said}; {told}{f'; {unread} of the stores cannot be read' if unread else ''}")
     if find_spec("polars") is None:
         door.out.print("tables and runs were not read: that needs the extra `training`", soft_wrap=True)
-    if total:
+    if total or unread:
         context.exit(FOUND)

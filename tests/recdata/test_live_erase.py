@@ -154,3 +154,21 @@ def test_the_check_leaves_with_0_where_nothing_is_found(tmp_path: Path) -> None:
     found = check(tmp_path, "nobody")
     assert found.exit_code == 0
     assert "never erased; nothing found" in found.output
+
+
+def test_the_check_does_not_call_an_empty_folder_clean_nor_nobody_a_person(tmp_path: Path) -> None:
+    nothing = check(tmp_path, "u1")
+    assert nothing.exit_code == 2
+    assert "holds nothing to look in; give the --home" in nothing.output
+    Releases(tmp_path).publish(lambda writer: write_small(writer, title="Tea"))
+    nobody = check(tmp_path, "")
+    assert nobody.exit_code == 2
+    assert "--user is empty" in nobody.output
+
+
+def test_the_check_leaves_with_1_where_a_snapshot_cannot_be_read(tmp_path: Path) -> None:
+    manifest = Releases(tmp_path).publish(lambda writer: write_small(writer, title="Tea"))
+    (Releases(tmp_path).folder(manifest.snapshot_id) / "manifest.json").write_text("{")
+    found = check(tmp_path, "u1")
+    assert "never erased; nothing found; 1 of the stores cannot be read" in found.output
+    assert found.exit_code == 1
