@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from google.protobuf.duration_pb2 import Duration
 
-from recdata.errors import LiveStoreUnavailableError, RuleNotFoundError
+from recdata.errors import LiveStoreUnavailableError
 from recdata.live import ItemChange, LiveView, RuleRecord
 from recsvc import paging
 from recsvc.answers import answer_info
@@ -140,22 +140,17 @@ def update_rule(call: Call, request: UpdateRuleRequest) -> bytes:
     rule_id = request.rule.rule_id
     check_rule_id(rule_id, "rule.rule_id")
     _check_mask(request)
-    stored = _view(call).rule(rule_id)
-    if stored is None:
-        raise RuleNotFoundError(f"no rule {rule_id!r}; list the rules to see which there are")
-    rule = Rule.FromString(stored.content)
-    for name in request.update_mask.paths or RULE_FIELDS:
-        if name not in RULE_FIELDS:  # the id stays as it is, and the time is ours to set
-            continue
-        rule.ClearField(name)  # type: ignore[arg-type] # one of the fields, as was checked
-        field = Rule.DESCRIPTOR.fields_by_name[name]
-        if field.message_type is None:
-            setattr(rule, name, getattr(request.rule, name))
-        elif request.rule.HasField(name):  # type: ignore[arg-type] # the same
-            getattr(rule, name).CopyFrom(getattr(request.rule, name))
-    check_rule(rule, call.catalogue)
-    rule.update_time.FromDatetime(call.now)
-    call.store.put_rule(RuleRecord(rule_id, rule.SerializeToString()), expect="known")
+    catalogue, rule = call.catalogue, Rule()
+
+    def changed(content: bytes) -> bytes:
+        """Within the write itself: of two calls at a time that change other fields, both hold."""
+        rule.ParseFromString(content)
+        _put_fields(rule, request)
+        check_rule(rule, catalogue)
+        rule.update_time.FromDatetime(call.now)
+        return rule.SerializeToString()
+
+    call.store.change_rule(rule_id, changed)
     return UpdateRuleResponse(rule=rule).SerializeToString()
 
 
@@ -231,6 +226,19 @@ def _check_mask(request: UpdateRuleRequest) -> None:
                 f"update_mask names {quoted(path)}, which is no field of a rule; "
                 f"those that change are {', '.join(RULE_FIELDS)}",
             )
+
+
+def _put_fields(rule: Rule, request: UpdateRuleRequest) -> None:
+    """Puts the request's fields that the mask names into a rule, all of them without a mask."""
+    for name in request.update_mask.paths or RULE_FIELDS:
+        if name not in RULE_FIELDS:  # the id stays as it is, and the time is ours to set
+            continue
+        rule.ClearField(name)  # type: ignore[arg-type] # one of the fields, as was checked
+        field = Rule.DESCRIPTOR.fields_by_name[name]
+        if field.message_type is None:
+            setattr(rule, name, getattr(request.rule, name))
+        elif request.rule.HasField(name):  # type: ignore[arg-type] # the same
+            getattr(rule, name).CopyFrom(getattr(request.rule, name))
 
 
 def _after(page_token: str) -> str:

@@ -134,6 +134,19 @@ class LiveStore:
         """
         self.write(lambda batch: batch.put_rule(rule, expect))
 
+    def change_rule(self, rule_id: str, change: Callable[[bytes], bytes]) -> None:
+        """Changes a rule with no other change of it in between, so that none undoes another.
+
+        Args:
+            rule_id: the rule.
+            change: returns the new content for the stored one; it may be called twice, and what it raises is
+                raised.
+
+        Raises:
+            RuleNotFoundError: no rule has that id.
+        """
+        self.write(lambda batch: batch.change_rule(rule_id, change))
+
     def delete_rule(self, rule_id: str) -> None:
         """Deletes a rule.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -34,6 +34,7 @@ Expect = Literal["new", "known", "any"]
 
 _PACK = msgspec.msgpack.Encoder().encode
 _ITEM = Decoder(ItemState)
+_RULE = Decoder(RuleRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,17 @@ class Batch:
         self.need_room()
         self.transaction.put(key, _PACK(rule), db=section)
         self.counters.rules_version += 1
+
+    def change_rule(self, rule_id: str, change: Callable[[bytes], bytes]) -> None:
+        """Puts what `change` makes of a rule's content, as it is in this transaction, in its place.
+
+        Raises:
+            RuleNotFoundError: no rule has that id.
+        """
+        content = self.transaction.get(rule_id.encode(), None, self.sections["rules"])
+        if content is None:
+            raise _no_rule(rule_id)
+        self.put_rule(RuleRecord(rule_id, change(_RULE.decode(content).content)), "known")
 
     def delete_rule(self, rule_id: str) -> None:
         """Deletes a rule.

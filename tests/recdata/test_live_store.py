@@ -119,6 +119,28 @@ def test_an_update_changes_the_fields_that_it_sets_and_ages_by_field(store) -> N
     assert state.after(20) is None
 
 
+def test_changes_of_one_rule_at_the_same_time_all_hold(store) -> None:
+    store.put_rule(RuleRecord("b", b"0"), expect="new")
+
+    def add_ten() -> None:
+        for _ in range(10):
+            store.change_rule("b", lambda content: str(int(content) + 1).encode())
+
+    threads = [threading.Thread(target=add_ten) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.view() as view:
+        assert view.rule("b") == RuleRecord("b", b"40")
+    with pytest.raises(RuleNotFoundError, match="'c'"):
+        store.change_rule("c", lambda content: content)
+    with pytest.raises(ValueError, match="invalid literal"):
+        store.change_rule("b", lambda content: bytes(int("x")) + content)
+    with store.view() as view:
+        assert view.rule("b") == RuleRecord("b", b"40")
+
+
 def test_rules_are_added_changed_and_deleted_as_expected_or_not_at_all(store) -> None:
     store.put_rule(RuleRecord("b", b"1"), expect="new")
     store.put_rule(RuleRecord("a", b"2"), expect="any")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -186,6 +188,26 @@ def test_a_rule_that_is_there_or_is_not_ends_in_its_own_status(shop):
     assert code_of(missing.value) == grpc.StatusCode.NOT_FOUND
     with pytest.raises(RuleNotFoundError):
         shop.ask(cataloguing.delete_rule, DeleteRuleRequest(rule_id="none"), DeleteRuleResponse)
+
+
+def test_two_updates_of_other_fields_from_the_same_moment_both_hold(shop):
+    create(shop, action=BOOST, factor=2)
+    request = UpdateRuleRequest(rule=Rule(rule_id="r", factor=3), update_mask=FieldMask(paths=["factor"]))
+    began, other_done = threading.Event(), threading.Event()
+
+    def waits(call, asked):
+        began.set()  # its view of the live store is of this moment
+        assert other_done.wait(10)
+        return cataloguing.update_rule(call, asked)
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(shop.ask, waits, request, UpdateRuleResponse)
+        assert began.wait(10)
+        change(shop, Rule(rule_id="r", description="new"), "description")
+        other_done.set()
+        answer = late.result(10).rule
+    assert (answer.factor, answer.description) == (3, "new")
+    assert list(rules(shop).results) == [answer]
 
 
 def test_an_update_may_not_leave_a_rule_that_says_nothing(shop):
