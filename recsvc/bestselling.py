@@ -181,7 +181,7 @@ def _window_days(request: ListBestsellersRequest, kind: str, generation: Generat
         known = ", ".join(f"{window} days ({window * SECONDS_A_DAY}s)" for window in windows) or "none"
         raise InvalidFieldError(
             "window",
-            f"window is {(seconds + nanos / 1e9) / SECONDS_A_DAY:.6g} days ({seconds}s), which has no {kind} "
-            f"lists; the windows are: {known}",
+            f"window is {seconds}s{f' and {nanos} ns' if nanos else ''}, which has no {kind} lists; "
+            f"the windows are: {known}",
         )
     return days

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import grpc
@@ -62,6 +63,22 @@ class InvalidFieldError(RequestError):
 
     def __init__(self, field: str, message: str, *, reason: str = "INVALID_FIELD") -> None:
         super().__init__(message, reason=reason, field=field)
+
+
+@contextmanager
+def of_part(part: str, *, unless: str = "") -> Iterator[None]:
+    """Names the fields of a message within a request from the request down, as "shopper.user_id".
+
+    Args:
+        part: the field that holds the message.
+        unless: fields that begin so are named from the request down already; "" for none.
+    """
+    try:
+        yield
+    except InvalidFieldError as error:
+        if unless and error.field.startswith(unless):
+            raise
+        raise InvalidFieldError(f"{part}.{error.field}", f"{part}.{error}", reason=error.reason) from error
 
 
 class MalformedRequestError(RequestError):

@@ -10,7 +10,7 @@ from recsvc.bestselling import KINDS, ordered
 from recsvc.call import Call
 from recsvc.checks import check_names
 from recsvc.choosing import Chosen, Shown, choose, narrower, who
-from recsvc.errors import InvalidFieldError, UnknownNameError, quoted
+from recsvc.errors import InvalidFieldError, UnknownNameError, of_part, quoted
 from recsvc.filtering import contains
 from recsvc.personal import Pool
 from recsvc.recommending import results_bytes
@@ -42,12 +42,14 @@ def recommend_page(call: Call, request: RecommendPageRequest) -> bytes:
         UnknownNameError: the snapshot does not know a carousel's item.
     """
     _check(request)
-    shopper = who(call, request.shopper)
+    with of_part("shopper"):
+        shopper = who(call, request.shopper)
     shown = Shown(max_per_category=request.max_per_category)
     parts: list[bytes] = []
     for place, carousel in enumerate(request.carousels):
         asked = _asked(request.shopper, carousel)
-        chosen = _filled(call, asked, carousel, f"carousels[{place}]", shopper, shown)
+        with of_part("shopper", unless="carousels["):
+            chosen = _filled(call, asked, carousel, f"carousels[{place}]", shopper, shown)
         shown.rows += chosen.picks.rows.tolist()
         entries = results_bytes(call, asked, chosen)
         result = entries + CarouselResult(carousel_id=carousel.carousel_id).SerializeToString()
@@ -103,7 +105,7 @@ def _filled(
     call: Call, asked: RecommendRequest, carousel: Carousel, where: str, shopper: Shopper, shown: Shown
 ) -> Chosen:
     """Returns a carousel's list."""
-    limit = paging.page_size(asked.page_size)
+    limit = paging.page_size(asked.page_size, f"{where}.page_size" if carousel.page_size else "page_size")
     also = carousel.filter if carousel.HasField("filter") else None
     source = carousel.source
     only, given = None, None

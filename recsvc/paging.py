@@ -23,7 +23,7 @@ class _Token(msgspec.Struct, frozen=True, array_like=True):
     start: int
 
 
-def page_size(asked: int) -> int:
+def page_size(asked: int, field: str = "page_size") -> int:
     """Returns the page size to use: 0 means 20, above 200 means 200.
 
     Raises:
@@ -31,7 +31,7 @@ def page_size(asked: int) -> int:
     """
     if asked < 0:
         raise InvalidFieldError(
-            "page_size", f"page_size is {asked}; give 0 for {DEFAULT_PAGE_SIZE}, or 1 to {MAX_PAGE_SIZE}"
+            field, f"{field} is {asked}; give 0 for {DEFAULT_PAGE_SIZE}, or 1 to {MAX_PAGE_SIZE}"
         )
     return min(asked or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 

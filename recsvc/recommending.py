@@ -9,7 +9,7 @@ from recsvc.answers import answer_info, full_answer_info, language_of
 from recsvc.call import Call
 from recsvc.checks import check_lengths
 from recsvc.choosing import Chosen, choose, who
-from recsvc.errors import InvalidFieldError, RequestError, status_of
+from recsvc.errors import InvalidFieldError, RequestError, of_part, status_of
 from recsvc.reasons import explained
 from recsvc.v1.common_pb2 import ReasonView, SourceType
 from recsvc.v1.recommendation_service_pb2 import (
@@ -87,11 +87,11 @@ def rank_items(call: Call, request: RankItemsRequest) -> bytes:
     snapshot = call.generation.snapshot
     rows = {item_id: snapshot.item_row(item_id) for item_id in item_ids}
     known = np.unique(np.array([row for row in rows.values() if row is not None], np.int32))
-    shopper = who(call, request.shopper)
     asked = RecommendRequest()
     asked.CopyFrom(request.shopper)
-    asked.max_per_category = 0  # every item that may be shown is returned
-    chosen = choose(call, asked, shopper, limit=known.size, only=known)
+    asked.max_per_category = 0  # not read: every item that may be shown is returned
+    with of_part("shopper"):
+        chosen = choose(call, asked, who(call, asked), limit=known.size, only=known)
     results = results_bytes(call, asked, chosen)
     shown = set(chosen.picks.rows.tolist())
     rest = RankItemsResponse(

@@ -234,7 +234,7 @@ def test_a_page_takes_at_most_so_many_items_of_a_category(stubs):
         ([], "carousels"),
         ([Carousel()], "carousels[0].carousel_id"),
         ([Carousel(carousel_id="a"), Carousel(carousel_id="a")], "carousels[1].carousel_id"),
-        ([Carousel(carousel_id="a", page_size=-1)], "page_size"),
+        ([Carousel(carousel_id="a", page_size=-1)], "carousels[0].page_size"),
         ([Carousel(carousel_id="a", max_per_category=-1)], "carousels[0].max_per_category"),
         ([Carousel(carousel_id="a", source=99)], "carousels[0].source"),
     ],
@@ -242,6 +242,43 @@ def test_a_page_takes_at_most_so_many_items_of_a_category(stubs):
 def test_a_page_that_cannot_be_is_refused(stubs, carousels, field):
     refused = refusal(stubs.recommendations.RecommendPage, RecommendPageRequest(carousels=carousels))
     assert refused.field == field
+
+
+@pytest.mark.parametrize(
+    ("shopper", "field"),
+    [
+        ({"user_id": "u" * 257}, "shopper.user_id"),
+        ({"context_item_ids": ["c"] * 101}, "shopper.context_item_ids"),
+        ({"filter": ItemFilter(brands=["b"] * 101)}, "shopper.filter.brands"),
+    ],
+)
+def test_a_wrong_shopper_of_a_page_or_a_ranking_is_named_from_the_request_down(stubs, shopper, field):
+    who = RecommendRequest(**shopper)
+    page = RecommendPageRequest(shopper=who, carousels=[Carousel(carousel_id="a")])
+    ranking = RankItemsRequest(shopper=who, item_ids=["apple"])
+    for method, request in (
+        (stubs.recommendations.RecommendPage, page),
+        (stubs.recommendations.RankItems, ranking),
+    ):
+        assert refusal(method, request).field == field
+
+
+def test_the_filter_of_a_carousel_is_named_as_its_own(stubs):
+    carousels = [Carousel(carousel_id="a", filter=ItemFilter(brands=["b"] * 101))]
+    refused = refusal(stubs.recommendations.RecommendPage, RecommendPageRequest(carousels=carousels))
+    assert refused.field == "carousels[0].filter.brands"
+
+
+def test_a_ranking_does_not_read_how_many_of_a_page_or_category(stubs):
+    shopper = RecommendRequest(user_id="ann", page_size=-1, max_per_category=-1)
+    answer = stubs.recommendations.RankItems(RankItemsRequest(shopper=shopper, item_ids=["apple", "pear"]))
+    assert set(ids(answer.results)) == {"apple", "pear"}
+
+
+def test_a_page_size_that_the_shopper_states_is_named_there(stubs):
+    shopper = RecommendRequest(page_size=-1)
+    request = RecommendPageRequest(shopper=shopper, carousels=[Carousel(carousel_id="a")])
+    assert refusal(stubs.recommendations.RecommendPage, request).field == "shopper.page_size"
 
 
 def test_a_carousel_about_an_unknown_item_is_not_found(stubs):
