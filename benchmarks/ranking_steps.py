@@ -3,7 +3,8 @@
     python benchmarks/ranking_steps.py --home HOME --starts 2017-10-02 2017-10-30
 
 Every step is learned anew on the periods before each start and judged on the four weeks from it: all shoppers
-who bought in them, all items.  The candidates are the same but for the last steps, which also have those
+who bought in them, all items.  From the step "+ promotions" on, the plan of promotions is known of these four
+weeks; nothing else of them is.  The candidates are the same but for the last steps, which also have those
 that are trending in the shopper's segment.  A second table says what share of what is found in the four weeks
 stands among the candidates, with that source, without it, and with so many more by the vectors instead that
 a shopper has as many.  The test period is not looked at.
@@ -36,6 +37,7 @@ from training.evaluate.rivals import Rivals
 from training.evaluate.split import Relevance, Split, bought_pairs, judged_users, relevance
 from training.history import History, Rows, category_codes, is_member, pair_history, pair_keys
 from training.interactions import InteractionsConfig, build_interactions
+from training.promotions import Plan, plan_of
 from training.ranking import RankingConfig, fit_blend
 from training.rhythm import PAIR_FEATURES
 from training.trending import TRENDING_FEATURES, Wanted
@@ -44,13 +46,14 @@ PERIOD = timedelta(days=28)
 K = 20
 TRENDING = (20, 60)  # candidates of a shopper that are trending in his segment
 MORE = 5  # candidates by which the lists by vectors are lengthened until they are as long
+PROMOTED_BEFORE = "share_promoted"  # by the plan of promotions, which only the last steps see
 #: What each step adds to those before it; the first is what the logistic models before it had.
 STEPS = {
     "frequency, popularity, vectors": (
         *("frequency_14", "frequency_56", "frequency_224", "days_bought", "days_since", "lateness"),
         *("buyers_28", "buyers", "repeat_share", "visits_28", "category_days", "collaborative"),
     ),
-    "+ rhythm": (*PAIR_FEATURES, "median_gap_of_item"),
+    "+ rhythm": (*(name for name in PAIR_FEATURES if name != PROMOTED_BEFORE), "median_gap_of_item"),
     "+ trend, new buyers": ("buyers_7", "new_buyers_28", "growth", "days_unsold"),
     "+ shopper's habits": ("items_28", "finds_28", "items", "share_of_finds"),
     "+ prices": ("price", "price_of_user", "category_price_ratio", "parent_price_ratio"),
@@ -97,15 +100,25 @@ class Shop:
     n_users: int
     n_items: int
     categories: Rows
+    promoted_days: pl.LazyFrame
 
-    def known(self, as_of: date) -> tuple[History, AlsModel]:
+    def plan(self, start: date, config: RankingConfig) -> Plan | None:
+        """Returns the plan of promotions as it is known on the first day of a period."""
+        return plan_of(self.promoted_days, self.n_items, as_of=start, lead_days=config.lead_days)
+
+    def known(self, as_of: date, plan: Plan | None) -> tuple[History, AlsModel]:
         """Returns history and model of the days before `as_of`."""
         behaviour = pl.LazyFrame(schema=BEHAVIOUR)
         matrix = build_interactions(
             self.purchases, behaviour, self.n_users, self.n_items, as_of=as_of, config=InteractionsConfig()
         )
         history = pair_history(
-            self.purchases, self.n_users, self.categories, as_of=as_of, trending=Wanted(features=True)
+            self.purchases,
+            self.n_users,
+            self.categories,
+            as_of=as_of,
+            trending=Wanted(features=True),
+            plan=plan,
         )
         return history, fit_als(matrix, AlsConfig())
 
@@ -116,6 +129,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--home", type=Path, required=True, help="home folder with a run")
+    parser.add_argument("--seed", type=int, default=RankingConfig().seed, help="of samples and trees")
     parser.add_argument("--starts", type=date.fromisoformat, nargs="+", required=True)
     given = parser.parse_args()
     run = max((given.home / "runs").iterdir())
@@ -125,18 +139,20 @@ def main() -> None:
         pl.read_parquet(run / "users.parquet").height,
         items.height,
         category_codes(items),
+        pl.scan_parquet(run / "promoted_days.parquet"),
     )
     for start in given.starts:
-        for table in judge(shop, start):
+        for table in judge(shop, start, given.seed):
             Console(width=130).print(table)
 
 
-def judge(shop: Shop, start: date) -> tuple[Table, Table]:
+def judge(shop: Shop, start: date, seed: int) -> tuple[Table, Table]:
     """Returns the tables of one validation period."""
-    config = RankingConfig()
+    config = RankingConfig(seed=seed)
+    plan = shop.plan(start, config)
     periods = [start - (back + 1) * PERIOD for back in range(config.validation_periods)]
-    past = [(period, *shop.known(period)) for period in periods]
-    history, model = shop.known(start)
+    past = [(period, *shop.known(period, plan)) for period in periods]
+    history, model = shop.known(start, plan)
     bought = bought_pairs(shop.purchases, Split(start, start + PERIOD))
     users = judged_users(bought, EvaluateConfig())
     relevant = relevance(bought, users, shop.n_items)
@@ -156,17 +172,22 @@ def judge(shop: Shop, start: date) -> tuple[Table, Table]:
                 table.add_row(rival, *cells(base[rival], base))
         table.add_row(step, *cells(figures(lists, "served", targets), base))
 
-    known = trending_of(rivals.history, 0)
+    known = seen_of(rivals.history, trending=0, promoted=False)
     judged("plain rules", known, Blend(None, None))
-    examples = taught_by(shop, past, config, per_user=0)
+    examples = taught_by(shop, past, config, trending=0, promoted=False)
     names = between_names(known)
     chosen: set[str] = set()
     for step, added in STEPS.items():
         chosen |= set(added)
         judged(step, known, fitted(*examples, names, chosen, config))
+    if plan is not None:
+        chosen |= {PROMOTED_BEFORE, *plan.seen_from(start).names}
+        known = seen_of(rivals.history, trending=0)
+        examples = taught_by(shop, past, config, trending=0)
+        judged("+ promotions", known, fitted(*examples, between_names(known), chosen, config))
     for per_user in TRENDING:
-        known = trending_of(rivals.history, per_user)
-        examples = taught_by(shop, past, config, per_user=per_user)
+        known = seen_of(rivals.history, trending=per_user)
+        examples = taught_by(shop, past, config, trending=per_user)
         names = between_names(known)
         for step, added in (("", ()), (" and its features", TRENDING_FEATURES)):
             blend = fitted(*examples, names, chosen | set(added), config)
@@ -174,10 +195,10 @@ def judge(shop: Shop, start: date) -> tuple[Table, Table]:
     return table, candidates(rivals.history, rivals.model, targets["never_bought"], config)
 
 
-def trending_of(history: History, per_user: int) -> History:
-    """Returns the history with so many trending candidates a shopper; with 0, without their features."""
-    kept = None if history.trending is None or not per_user else replace(history.trending, per_user=per_user)
-    return replace(history, trending=kept)
+def seen_of(history: History, *, trending: int, promoted: bool = True) -> History:
+    """Returns the history with so many trending candidates a shopper, with the plan of promotions or not."""
+    kept = None if history.trending is None or not trending else replace(history.trending, per_user=trending)
+    return replace(history, trending=kept, promoted=history.promoted if promoted else None)
 
 
 def candidates(history: History, model: AlsModel, found: Relevance, config: RankingConfig) -> Table:
@@ -186,7 +207,7 @@ def candidates(history: History, model: AlsModel, found: Relevance, config: Rank
 
     def held(per_user: int, length: int) -> tuple[float, float]:
         sellable = np.ones(history.n_items, bool)
-        discovery = Discovery(trending_of(history, per_user), model, sellable, length=length)
+        discovery = Discovery(seen_of(history, trending=per_user), model, sellable, length=length)
         keys, n_users = [], history.n_users
         for start in range(0, n_users, discovery.size):
             rows = discovery.candidates(start, min(start + discovery.size, n_users)).rows
@@ -213,12 +234,17 @@ def candidates(history: History, model: AlsModel, found: Relevance, config: Rank
 
 
 def taught_by(
-    shop: Shop, past: Sequence[tuple[date, History, AlsModel]], config: RankingConfig, *, per_user: int
+    shop: Shop,
+    past: Sequence[tuple[date, History, AlsModel]],
+    config: RankingConfig,
+    *,
+    trending: int,
+    promoted: bool = True,
 ) -> tuple[Examples, Examples]:
     """Returns the examples of some periods, each with its first day and what was known before it."""
     taught = [
         examples_of(
-            trending_of(history, per_user),
+            seen_of(history, trending=trending, promoted=promoted),
             shop.purchases.filter((pl.col("day") >= start) & (pl.col("day") < start + PERIOD)),
             model,
             length=config.candidates_per_user,

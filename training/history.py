@@ -24,6 +24,7 @@ from training.counts import (
 )
 from training.interactions import PAIR, check_rows
 from training.neighbours import Neighbours, fit_neighbours
+from training.promotions import Plan, Promoted
 from training.rhythm import PAIR_FEATURES, median_by, rhythm_of
 from training.trending import Trending, Wanted, segments_of, trending_of
 
@@ -51,6 +52,7 @@ class History:
         affinities: what a shopper is to a category, one for each level of the tree.
         neighbours: items that the same shoppers buy.
         trending: what is trending among shoppers of the same segment; None where it is not looked at.
+        promoted: what the plan of promotions says of the items; None where there is no plan.
     """
 
     users: Rows
@@ -64,6 +66,7 @@ class History:
     affinities: tuple[Affinity, ...]
     neighbours: Neighbours
     trending: Trending | None = None
+    promoted: Promoted | None = None
 
     @property
     def n_users(self) -> int:
@@ -102,13 +105,16 @@ class History:
         ]
         if self.trending is not None:
             columns.append(self.trending.between(users, items))
+        if self.promoted is not None:
+            columns.append(self.promoted.features[items])
         return np.column_stack([self.item_features[items], self.user_features[users], *columns])
 
     def between_names(self) -> tuple[str, ...]:
         """Returns the names of the columns of `features_between`."""
         names = (f"{level}_{name}" for level in LEVELS[: len(self.affinities)] for name in AFFINITY_FEATURES)
         trending = () if self.trending is None else self.trending.names
-        return (*ITEM_FEATURES, *USER_FEATURES, *names, *trending)
+        promoted = () if self.promoted is None else self.promoted.names
+        return (*ITEM_FEATURES, *USER_FEATURES, *names, *trending, *promoted)
 
     def neighbour_scores(self, start: int, stop: int) -> Floats32:
         """Returns what the users from `start` to before `stop` are near to, `(stop - start, p)` float32."""
@@ -152,6 +158,7 @@ def pair_history(
     as_of: date,
     scale: float = 1.0,
     trending: Wanted | None = None,
+    plan: Plan | None = None,
 ) -> History:
     """Returns every pair bought, net of returns, before `as_of`, and what is known of shoppers and items.
 
@@ -165,6 +172,7 @@ def pair_history(
         as_of: first day that is not looked at.
         scale: how many shoppers each of these stands for, where they are a sample.
         trending: what is wanted of what is trending in the shoppers' segments; nothing if None.
+        plan: of promotions, as it is known on `as_of` or later; none if None.
 
     Raises:
         RunError: a row is not one of the known users or items.
@@ -181,6 +189,9 @@ def pair_history(
         lines = known.filter(pl.col("user_row").is_between(start, stop - 1))
         days = _bought_days(lines.with_columns(pl.col("user_row") - start), as_of)
         part = _part(days, codes, start=start, n_users=stop - start, features=pair_features[filled:])
+        if plan is not None:
+            shares = plan.shares_bought(as_of, days, part.users.size)
+            pair_features[filled : filled + part.users.size, PAIR_FEATURES.index("share_promoted")] = shares
         parts.append(part)
         filled += part.users.size
     del known
@@ -217,6 +228,7 @@ def pair_history(
         ),
         neighbours=fit_neighbours(users, items, n_users, counts.recent),
         trending=_trending(parts, (users[lately], items[lately]), n_users, n_items, trending),
+        promoted=None if plan is None else plan.seen_from(as_of),
     )
 
 

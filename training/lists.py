@@ -64,6 +64,9 @@ class RankingConfig(RoomConfig, frozen=True):
     trending_per_user: NonNegativeInt = 0
     # Whether the models also see how an item sells in the segment: buyers, growth and lift.
     trending_features: bool = False
+    # Coming days whose promotions are planned when the lists are made, as the table of promotions has them;
+    # 0 leaves promotions out.  No more than `validation_days` are used, nor days after the end of the table.
+    plan_lead_days: NonNegativeInt = 28
     # Seed of the samples.
     seed: NonNegativeInt = 7
     # Threads; 0 means every core.  The lists do not depend on it.
@@ -73,6 +76,11 @@ class RankingConfig(RoomConfig, frozen=True):
     def trending(self) -> Wanted:
         """Returns what of the segments is wanted."""
         return Wanted(self.trending_per_user, self.trending_features)
+
+    @property
+    def lead_days(self) -> int:
+        """Returns of how many coming days promotions count: those within which a chance is of a purchase."""
+        return min(self.plan_lead_days, self.validation_days)
 
 
 @dataclass(frozen=True, slots=True)

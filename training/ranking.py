@@ -20,6 +20,7 @@ from training.content import content_vectors, item_traits, new_items
 from training.history import Rows, category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
 from training.lists import RankingConfig, rank_for_users
+from training.promotions import Plan, names_of_line, plan_of
 from training.rhythm import PAIR_FEATURES
 
 __all__ = ["RankingConfig", "learn_blend", "rank_for_users", "ranking_stage", "sellable_mask"]
@@ -35,12 +36,13 @@ def learn_blend(
     interactions: InteractionsConfig,
     als: AlsConfig,
     config: RankingConfig,
+    plan: Plan | None = None,
 ) -> Blend:
     """Returns the blend learned on the last periods before `as_of`, each by a model fitted before it.
 
-    Nothing on or after `as_of` is looked at.  A period without data before it, or in it, teaches nothing;
-    where none does, it is `DEFAULT_BLEND`.  Of more than `learning_users` shoppers a sample stands for all,
-    so that learning costs the same in a shop of any size.
+    Nothing on or after `as_of` is looked at but the plan of promotions, as it is known on that day.  A period
+    without data before it, or in it, teaches nothing; where none does, it is `DEFAULT_BLEND`.  Of more than
+    `learning_users` shoppers a sample stands for all, so that learning costs the same in a shop of any size.
     """
     scale = 1.0
     if n_users > config.learning_users:
@@ -60,6 +62,7 @@ def learn_blend(
             as_of=start,
             scale=scale,
             trending=config.trending,
+            plan=plan,
         )
         if not history.users.size or not later.select(pl.len()).collect().item():
             continue
@@ -99,7 +102,7 @@ def fit_blend(repeat: Examples, find: Examples, names: Sequence[str], config: Ra
         fit(
             find,
             names,
-            line=FIND_LINE,
+            line=(*FIND_LINE, *names_of_line(names)),
             unseen=GROWING,
             trees=config.find_trees,
             leaves=config.find_leaves,
@@ -126,6 +129,12 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
             np.load(ctx.source("user_factors.npy")), np.load(ctx.source("item_factors.npy")), losses=()
         )
         n_users, categories = len(model.user_factors), category_codes(items)
+        plan = plan_of(
+            scan_artefact(ctx.source("promoted_days.parquet"), "promoted_days"),
+            len(items),
+            as_of=ctx.run.as_of,
+            lead_days=ranking.lead_days,
+        )
         with ctx.bar("learning the blend", total=1) as advance:
             blend = learn_blend(
                 purchases,
@@ -136,9 +145,12 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
                 interactions=interactions,
                 als=als,
                 config=ranking,
+                plan=plan,
             )
             advance(1)
-        history = pair_history(purchases, n_users, categories, as_of=ctx.run.as_of, trending=ranking.trending)
+        history = pair_history(
+            purchases, n_users, categories, as_of=ctx.run.as_of, trending=ranking.trending, plan=plan
+        )
         new = new_items(items, as_of=ctx.run.as_of, days=ranking.new_item_days)
         new &= ~model.item_factors.any(axis=1)
         if new.any():
@@ -161,18 +173,20 @@ def ranking_stage(interactions: InteractionsConfig, als: AlsConfig, ranking: Ran
         return {
             "users_with_list": with_list,
             "new_items": int(np.count_nonzero(new)),
+            "planned_days": {} if plan is None else plan.planned_days,
             "repeat_features": {} if blend.repeat is None else blend.repeat.forest.gains,
             "find_features": {} if blend.find is None else blend.find.forest.gains,
         }
 
     return Stage(
         name="ranking",
-        version=4,
+        version=5,
         inputs=(
             "users.parquet",
             "items.parquet",
             "purchases.parquet",
             "behaviour.parquet",
+            "promoted_days.parquet",
             "user_factors.npy",
             "item_factors.npy",
         ),

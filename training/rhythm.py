@@ -21,6 +21,7 @@ PAIR_FEATURES = (
     "lateness_for_item",
     "visits_since",
     "share_of_visits",
+    "share_promoted",
 )
 
 Floats = NDArray[np.float64]
@@ -60,8 +61,9 @@ class Rhythm:
     visits_known: Counts
 
     def fill(self, features: NDArray[np.float32]) -> None:
-        """Writes `PAIR_FEATURES` into `features`, `(n_pairs, n)`, but for the lateness for the item.
+        """Writes `PAIR_FEATURES` into `features`, `(n_pairs, n)`, but for those that take more to know.
 
+        These are the lateness for the item and the share of its purchases while it was promoted: NaN.
         Lateness is the days since the last purchase over the gap between purchases, NaN where there is none:
         the shopper's own, or that usual for the item, which takes all shoppers to know.
         """
@@ -76,6 +78,7 @@ class Rhythm:
             np.full(self.users.size, np.nan),
             self.visits_since,
             self.days / np.maximum(self.visits_known, 1),
+            np.full(self.users.size, np.nan),
         )
         for at, column in enumerate(columns):  # one by one: together they would take twice the memory
             features[:, at] = column

@@ -15,7 +15,15 @@ from recdata.artefacts import write_artefact
 from recdata.errors import RunError
 from recdata.runs import RunFolder
 from recdata.tables import TABLES
-from recdata.training_artefacts import BEHAVIOUR, EVALUATION, EVALUATION_PAIRS, ITEMS, PURCHASES, USERS
+from recdata.training_artefacts import (
+    BEHAVIOUR,
+    EVALUATION,
+    EVALUATION_PAIRS,
+    ITEMS,
+    PROMOTED_DAYS,
+    PURCHASES,
+    USERS,
+)
 from training.als import AlsConfig, AlsModel
 from training.blend import DEFAULT_BLEND
 from training.evaluate import EvaluateConfig, evaluate_stages, print_evaluation, read_headline
@@ -80,6 +88,7 @@ def judged(purchases: pl.DataFrame, config: EvaluateConfig = CONFIG, *, back: in
         users_of(purchases),
         items_on_sale(),
         CUSTOMERS.lazy(),
+        pl.LazyFrame(schema=PROMOTED_DAYS),
     )
     return evaluate(shop, RECIPE, split=split_for(config, as_of=AS_OF, back=back), config=config)
 
@@ -292,6 +301,7 @@ def stage_run(
         ("items", items_on_sale()),
         ("purchases", purchases),
         ("behaviour", pl.DataFrame(schema=BEHAVIOUR)),
+        ("promoted_days", pl.DataFrame(schema=PROMOTED_DAYS)),
     ):
         write_artefact(frame, run.path / f"{name}.parquet", name)
     run.execute(evaluate_stages(INTERACTIONS, ALS, RANKING, config))

@@ -13,7 +13,7 @@ from rich.console import Console
 from recdata.artefacts import write_artefact
 from recdata.runs import RunFolder
 from recdata.snapshot.records import Source
-from recdata.training_artefacts import BEHAVIOUR, ITEMS, PURCHASES, USERS
+from recdata.training_artefacts import BEHAVIOUR, ITEMS, PROMOTED_DAYS, PURCHASES, USERS
 from training.als import AlsConfig, als_stage, fit_als
 from training.blend import DEFAULT_BLEND, examples_of
 from training.chances import Examples, fit_chances, joined
@@ -275,6 +275,7 @@ def test_the_stage_writes_lists_of_the_declared_shapes_and_skips_what_is_discont
         ("items", pl.DataFrame(items, schema=ITEMS, orient="row")),
         ("purchases", shop().collect()),
         ("behaviour", NO_BEHAVIOUR.collect()),
+        ("promoted_days", pl.DataFrame(schema=PROMOTED_DAYS)),
     ):
         write_artefact(frame, run.path / f"{name}.parquet", name)
     records = run.execute([als_stage(INTERACTIONS, ALS), ranking_stage(INTERACTIONS, ALS, TEN)])

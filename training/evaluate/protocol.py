@@ -23,6 +23,7 @@ from training.evaluate.segments import popularity_segments, user_segments
 from training.evaluate.split import Split, bought_pairs, judged_users, relevance
 from training.history import category_codes, pair_history
 from training.interactions import InteractionsConfig, build_interactions
+from training.promotions import plan_of
 from training.ranking import RankingConfig, learn_blend
 
 
@@ -36,6 +37,7 @@ class Shop:
         users: the artefact.
         items: the artefact.
         customers: the input table; without rows where there is none.
+        promoted_days: the artefact; its days from the split on are known as far as the ranker's config says.
     """
 
     purchases: pl.LazyFrame
@@ -43,6 +45,7 @@ class Shop:
     users: pl.DataFrame
     items: pl.DataFrame
     customers: pl.LazyFrame
+    promoted_days: pl.LazyFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ class Outcome:
 def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig) -> Outcome:
     """Returns every measure of every model, by target and segment, on one test period.
 
-    Models and blend are learned from days before `split.start` only.  Judged are all shoppers who bought in
+    Models and blend are learned from days before `split.start` only; of later days the plan of promotions is
+    known.  Judged are all shoppers who bought in
     the test period, also those without history; relevant is everything they bought, also items never sold
     before.
     """
@@ -90,8 +94,9 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
     n_items = len(categories)
     bought = bought_pairs(purchases, split)
     users = judged_users(bought, config)
+    plan = plan_of(shop.promoted_days, n_items, as_of=split.start, lead_days=recipe.ranking.lead_days)
     history = pair_history(
-        purchases, n_users, categories, as_of=split.start, trending=recipe.ranking.trending
+        purchases, n_users, categories, as_of=split.start, trending=recipe.ranking.trending, plan=plan
     )
     catalogue = np.unique(history.items).astype(np.int64)
     if not users.size or not catalogue.size:
@@ -107,6 +112,7 @@ def evaluate(shop: Shop, recipe: Recipe, *, split: Split, config: EvaluateConfig
         interactions=recipe.interactions,
         als=recipe.als,
         config=recipe.ranking,
+        plan=plan,
     )
     matrix = build_interactions(
         purchases, behaviour, n_users, n_items, as_of=split.start, config=recipe.interactions

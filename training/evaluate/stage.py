@@ -46,6 +46,7 @@ def _period_stage(recipe: Recipe, config: EvaluateConfig, back: int) -> Stage:
             users=read_artefact(ctx.source("users.parquet"), "users"),
             items=read_artefact(ctx.source("items.parquet"), "items"),
             customers=scan_table(ctx.run.home, "customers"),
+            promoted_days=scan_artefact(ctx.source("promoted_days.parquet"), "promoted_days"),
         )
         with ctx.bar(f"training before {split.start} and judging", total=1) as advance:
             outcome = evaluate(shop, recipe, split=split, config=config)
@@ -60,12 +61,13 @@ def _period_stage(recipe: Recipe, config: EvaluateConfig, back: int) -> Stage:
 
     return Stage(
         name=_stage_name(back),
-        version=8,
+        version=9,
         inputs=(
             "users.parquet",
             "items.parquet",
             "purchases.parquet",
             "behaviour.parquet",
+            "promoted_days.parquet",
             "tables:customers",
         ),
         outputs=(means, pairs, headline),

@@ -86,6 +86,7 @@ def served_values(run: RunFolder, recipe: Recipe, config: EvaluateConfig) -> Val
         users=read_artefact(run.resolve("users.parquet"), "users"),
         items=read_artefact(run.resolve("items.parquet"), "items"),
         customers=scan_table(run.home, "customers"),
+        promoted_days=scan_artefact(run.resolve("promoted_days.parquet"), "promoted_days"),
     )
     outcome = evaluate(shop, recipe, split=split_for(config, as_of=run.as_of), config=config)
     return {(target, metric): outcome.values["served", target, "all", metric] for target, metric in COMPARED}
