@@ -5,7 +5,8 @@
 Every 28 days a model is fitted on what was known that morning. It foretells the next 28 days of the items
 that are launched, or become 7 or 28 days old, in the 28 days after: what they sold was not there when it was
 fitted, and at an age it is told what they sold up to it. Then all young items of the run's own past origins,
-beside the forecast that the run made for them (top-down).
+and those of each age, beside the forecast that the run made for them, and the mean of both, which the
+selection expects of them.
 
 WAPE is least for a forecast of the median, which is nothing where most items sell nothing; the deviance
 (Poisson, forecasts of 0 count as 0.01) is least for the mean. "top 5%" is the share of all units that the 5%
@@ -40,6 +41,8 @@ from selection.launches.traits import read_traits
 
 STEP = 28
 AGES = (0, 7, 28)
+#: First and last day of life, of the young items at the run's origins.
+BANDS = ((1, 55), (1, 7), (8, 14), (15, 28), (29, 55))
 FLOOR_DAYS, HALF_LIFE = 112, 42.0  # of the top-down forecast
 LEAST = 0.01
 PICKS = 50
@@ -224,10 +227,10 @@ def with_buyers(model: LaunchModel) -> LaunchModel:
 def at_origins(
     console: Console, tables: Tables, known: Knowledge, config: LaunchesConfig, horizon: int
 ) -> None:
-    """Prints the forecasts of all young items at the run's past origins, beside the run's own."""
+    """Prints forecasts of young items at the run's past origins: the model's, the run's own, their mean."""
     cohort = known.cohort
     totals = tables.forecast_totals.filter((pl.col("level") == "item") & (pl.col("horizon_days") == horizon))
-    kept: dict[str, list[Judged]] = {}
+    kept: dict[tuple[tuple[int, int], str], list[Judged]] = {}
     for (day,), part in totals.group_by("origin", maintain_order=True):
         origin = cohort.day_number(day)
         if origin + horizon > cohort.today or origin == cohort.today:
@@ -245,11 +248,18 @@ def at_origins(
             how="left",
             maintain_order="left",
         )
-        bounds = [run[name].fill_null(0.0).to_numpy() for name in ("mean", "q10", "q90")]
-        kept.setdefault("the run's forecast", []).append(Judged(bounds[0], sold, bounds[1], bounds[2]))
+        own = [run[name].fill_null(0.0).to_numpy() for name in ("mean", "q10", "q90")]
         answer = predict(model, rows, ages[rows])
-        kept.setdefault("this model", []).append(Judged(answer.mean, sold, answer.low, answer.high))
-    show(console, "young items at the run's past origins", kept)
+        told = [answer.mean, answer.low, answer.high]
+        both = [(one + other) / 2 for one, other in zip(own, told, strict=True)]
+        for band in BANDS:
+            of = (ages[rows] >= band[0]) & (ages[rows] <= band[1])
+            for name, said in (("the run's forecast", own), ("this model", told), ("mean of both", both)):
+                mean, low, high = (values[of] for values in said)
+                kept.setdefault((band, name), []).append(Judged(mean, sold[of], low, high))
+    for band in BANDS:
+        title = f"young items at the run's past origins, {band[0]} to {band[1]} days old"
+        show(console, title, {name: judged for (of, name), judged in kept.items() if of == band})
 
 
 def hits(judged: Judged) -> float:

@@ -177,8 +177,8 @@ def build_features(
 def _young(frame: pl.DataFrame, launches: pl.DataFrame) -> pl.DataFrame:
     """Adds what LAUNCHES says of young items, and makes the mean of it and the forecast their demand.
 
-    A launch is foretold from its like and its buyers, a forecast from promotions and season, too: their mean
-    errs less than either at every age (docs/launches.md). What has never sold has its launch alone.
+    A launch is foretold from its like and its buyers, a forecast from promotions and weeks, too: their mean
+    errs less than either (docs/launches.md). What has never sold has its launch alone.
     """
     told = launches.select(
         "item_row",
