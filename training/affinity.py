@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recdata.machine_code import compiled
+from training.between import fill_affinity
 from training.rhythm import Rhythm
 
 Floats32 = NDArray[np.float32]
@@ -37,30 +39,31 @@ class Affinity:
     kept: Floats32
     share_of_new: Floats32
 
-    def between(
-        self, users: NDArray[np.integer], items: NDArray[np.integer], prices: Floats32
-    ) -> tuple[Floats32, ...]:
-        """Returns a column for each of `AFFINITY_FEATURES`, `(n_pairs,)` float32.
+    def fill(
+        self,
+        users: NDArray[np.integer],
+        items: NDArray[np.integer],
+        prices: Floats32,
+        out: Floats32,
+        *,
+        first_column: int,
+    ) -> None:
+        """Writes `AFFINITY_FEATURES` of each pair into a table; a shopper's pairs best stand side by side.
 
         Args:
             users: `(n_pairs,)` user rows.
             items: `(n_pairs,)` item rows.
             prices: `(n_items,)` what an item costs, 0 where unknown.
+            out: `(n_pairs, m)`.
+            first_column: where the features begin in it.
         """
-        keys = users.astype(np.int64) * self.codes.size + self.codes[items]
-        found = np.zeros((keys.size, len(KEPT)), np.float32)
-        found[:, KEPT.index("last")] = NEVER_DAYS
-        found[:, KEPT.index("price")] = np.nan
         # Only among the keys of these shoppers, which are few and near each other.
-        first, last = np.searchsorted(self.keys, (keys.min(initial=0), keys.max(initial=0) + 1))
-        if first < last:
-            among = self.keys[first:last]
-            places = np.minimum(np.searchsorted(among, keys), among.size - 1)
-            known = among[places] == keys
-            found[known] = self.kept[first:last][places[known]]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, -1] = prices[items] / np.maximum(found[:, -1], 0.01)
-        return (*found.T, self.share_of_new[items])
+        ends = np.array([users.min(initial=0), users.max(initial=0) + 1], np.int64) * self.codes.size
+        first, last = np.searchsorted(self.keys, ends) if users.size else (0, 0)
+        compiled(fill_affinity)(
+            *(users, items, self.codes, self.keys[first:last], self.kept[first:last]),
+            *(prices, self.share_of_new, NEVER_DAYS, first_column, out),
+        )
 
     def of_users(self, users: NDArray[np.int64]) -> Affinity:
         """Returns the same for the given ascending user rows, whose positions become the user rows."""

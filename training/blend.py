@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from recdata.machine_code import compiled
 from training.als import AlsModel
+from training.between import fill_models
 from training.blocks import NO_ITEM, in_threads
 from training.chances import Chances, Examples, chances_of, joined
 from training.counts import ITEM_FEATURES
 from training.discovery import Discovery, named_beside_vectors
 from training.history import Floats, Floats32, History, Rows, is_member, pair_keys
-from training.naming import dot_products
 from training.rhythm import PAIR_FEATURES
 
 BETWEEN_MODELS = ("collaborative", "neighbours")
@@ -83,13 +83,6 @@ class Blend:
 DEFAULT_BLEND = Blend(None, None)
 
 
-def pair_scores(model: AlsModel, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
-    """Returns the collaborative score of each pair, `(n_pairs,)` float32."""
-    scores = np.empty(users.size, np.float32)
-    compiled(dot_products)(users, items, model.user_factors, model.item_factors, scores)
-    return scores
-
-
 def between(
     history: History, model: AlsModel, users: Rows, items: Rows, *, near: Floats32, start: int
 ) -> Floats32:
@@ -103,12 +96,12 @@ def between(
         near: `(n, p)` the block's scores by the item-item model; pairs outside its pool have NaN.
         start: the block's first user row.
     """
-    place = history.neighbours.place[items]
-    inside = place != NO_ITEM
-    nearness = np.full(items.size, np.nan, np.float32)
-    nearness[inside] = near[users[inside] - start, place[inside]]
-    known = history.features_between(users, items)
-    return np.column_stack([known, pair_scores(model, users, items), nearness])
+    table = history.features_between(users, items, spare=len(BETWEEN_MODELS))
+    compiled(fill_models)(
+        *(users, items, model.user_factors, model.item_factors),
+        *(history.neighbours.place, near, start, table),
+    )
+    return table
 
 
 def between_names(history: History) -> tuple[str, ...]:

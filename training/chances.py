@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from recdata.machine_code import compiled
 from training.forest import Forest
 
 Floats = NDArray[np.float64]
@@ -124,18 +126,48 @@ class Chances:
             features: one row a candidate.
             groups: `(n,)` ascending; the trees look at the `best` of each by the line alone, the others stay
                 as the line has them.  Without groups, or without a line, they look at all.
-            best: how many.
+            best: how many, 1 or more; only looked at beside groups.
         """
         if self.line is None:
             return chances_of(self.forest.logits(features))
         logits = self.line.logits(features)
         if groups is None:
             return chances_of(logits + self.forest.logits(features))
-        order = np.lexsort((-logits, groups))
-        first = np.searchsorted(groups, groups)
-        chosen = np.sort(order[np.arange(groups.size) - first < best])
+        chosen = np.zeros(groups.size, bool)
+        compiled(mark_best)(logits, groups, best, chosen)
         logits[chosen] += self.forest.logits(features[chosen])
         return chances_of(logits)
+
+
+def mark_best(values: NDArray[Any], groups: NDArray[Any], best: int, chosen: NDArray[np.bool_]) -> None:
+    """Sets `chosen` where a value is one of the best of its group, among equals the first; numba compiles it.
+
+    Args:
+        values: `(n,)` without NaN.
+        groups: `(n,)`, those of one group side by side.
+        best: how many of each; 1 or more.
+        chosen: `(n,)` False.
+    """
+    start = 0
+    while start < values.size:
+        stop = start + 1
+        while stop < values.size and groups[stop] == groups[start]:
+            stop += 1
+        size = stop - start
+        if size <= best:
+            chosen[start:stop] = True
+        else:
+            least = np.partition(values[start:stop], size - best)[size - best]
+            left = best
+            for at in range(start, stop):
+                if values[at] > least:
+                    chosen[at] = True
+                    left -= 1
+            for at in range(start, stop):
+                if left > 0 and values[at] == least:
+                    chosen[at] = True
+                    left -= 1
+        start = stop
 
 
 def chances_of(logits: NDArray[np.floating]) -> Floats:

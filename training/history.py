@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from recdata.machine_code import compiled
 from recdata.sums import group_sums
 from training.affinity import AFFINITY_FEATURES, Affinity, affinity, share_of_new
+from training.between import fill_known
 from training.counts import (
     ITEM_FEATURES,
     RECENT_DAYS,
@@ -97,17 +99,26 @@ class History:
         """Returns where the pairs of the users from `start` to before `stop` stand."""
         return slice(int(self.indptr[start]), int(self.indptr[stop]))
 
-    def features_between(self, users: NDArray[np.integer], items: NDArray[np.integer]) -> Floats32:
-        """Returns `between_names()` of any pairs, `(n_pairs, n)`: of item, shopper, and both."""
-        prices = self.item_features[:, ITEM_FEATURES.index("price")]
-        columns: list[Floats32] = [
-            column for level in self.affinities for column in level.between(users, items, prices)
-        ]
+    def features_between(
+        self, users: NDArray[np.integer], items: NDArray[np.integer], *, spare: int = 0
+    ) -> Floats32:
+        """Returns `between_names()` of any pairs, `(n_pairs, n + spare)`: of item, shopper, and both.
+
+        The spare columns at the end hold anything.
+        """
+        table = np.empty((users.size, len(self.between_names()) + spare), np.float32)
+        compiled(fill_known)(users, items, self.user_features, self.item_features, table)
+        prices = np.ascontiguousarray(self.item_features[:, ITEM_FEATURES.index("price")])
+        filled = len(ITEM_FEATURES) + len(USER_FEATURES)
+        for level in self.affinities:
+            level.fill(users, items, prices, table, first_column=filled)
+            filled += len(AFFINITY_FEATURES)
         if self.trending is not None:
-            columns.append(self.trending.between(users, items))
+            table[:, filled : filled + len(self.trending.names)] = self.trending.between(users, items)
+            filled += len(self.trending.names)
         if self.promoted is not None:
-            columns.append(self.promoted.features[items])
-        return np.column_stack([self.item_features[items], self.user_features[users], *columns])
+            table[:, filled : filled + len(self.promoted.names)] = self.promoted.features[items]
+        return table
 
     def between_names(self) -> tuple[str, ...]:
         """Returns the names of the columns of `features_between`."""

@@ -1,4 +1,4 @@
-"""Owns the inner loops of finding candidates, which numba compiles: the best of a pool, scores of pairs."""
+"""Owns the inner loops of finding candidates, which numba compiles: the best of a pool."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ def name_best(
         source: what the new ones are marked with.
     """
     value, place = np.empty(count, scores.dtype), np.empty(count, np.int64)
+    missing = 0
+    for at in range(pool.size):
+        missing += pool[at] < 0
     for user in range(rows.shape[0]):
         known, taken = 2 * user + 1, 2 * user + 2
         for at in range(named[user]):
@@ -48,11 +51,21 @@ def name_best(
         for at in range(starts[user], starts[user + 1]):
             marks[bought[at]] = known
         line = scores[user if scores.shape[0] > 1 else 0]
+        # Of so many parts of the pool each has a best: the last of them that could count bounds what does.
+        wanted = count + missing + starts[user + 1] - starts[user]
+        n_parts = wanted + wanted // 2
+        enough = -np.inf
+        if 0 < 2 * n_parts <= pool.size:
+            best = line[:n_parts].copy()
+            for first in range(n_parts, pool.size - n_parts + 1, n_parts):
+                for part in range(n_parts):
+                    best[part] = max(best[part], line[first + part])
+            enough = np.partition(best, n_parts - wanted)[n_parts - wanted]
         size = 0
         for at in range(pool.size):
             score = line[at]
             # The first of the heap is the worst of the best; among equals that is the last in the pool.
-            if not score > above or (size == count and not score > value[0]):
+            if score < enough or not score > above or (size == count and not score > value[0]):
                 continue
             if pool[at] < 0 or marks[pool[at]] == known:
                 continue
@@ -137,15 +150,3 @@ def name_first(
                 rows[user, named[user]] = item
                 sources[user, named[user]] = source
                 named[user] += 1
-
-
-def dot_products(
-    users: Numbers, items: Numbers, user_vectors: Numbers, item_vectors: Numbers, out: Numbers
-) -> None:
-    """Writes the dot product of the vectors of each pair."""
-    for at in range(users.size):
-        one, other = user_vectors[users[at]], item_vectors[items[at]]
-        total = np.float32(0.0)
-        for factor in range(one.size):
-            total += one[factor] * other[factor]
-        out[at] = total
