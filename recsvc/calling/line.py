@@ -32,7 +32,7 @@ class Line:
         address: HOST:PORT.
         timeout: how long a call may take.
         as_json: print JSON and not a table.
-        language: of the reasons.
+        language: of the reasons, and of the tables that merchandisers read.
     """
 
     out: Console
@@ -66,7 +66,7 @@ def asks(verb: Callable[..., None]) -> Callable[..., None]:
         type=click.Choice(sorted(LANGUAGES)),
         default="en",
         show_default=True,
-        help="Of the reasons.",
+        help="Of the reasons, and of the selection's tables.",
     )
     @pass_door
     @functools.wraps(verb)

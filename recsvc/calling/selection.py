@@ -91,7 +91,7 @@ def candidates(line: Line, wanted: CandidateFilter, order_by: str, top_k: int) -
         lambda client: client.list_candidates(
             filter=wanted, page_size=top_k, order_by=order_by, language=line.language
         ),
-        showing.show_candidates,
+        _told(showing.show_candidates, line),
     )
 
 
@@ -101,7 +101,8 @@ def candidates(line: Line, wanted: CandidateFilter, order_by: str, top_k: int) -
 def candidate(line: Line, item: str) -> None:
     """Show one candidate with all that speaks for it and against it."""
     line.ask(
-        lambda client: client.get_candidate(item_id=item, language=line.language), showing.show_candidate
+        lambda client: client.get_candidate(item_id=item, language=line.language),
+        _told(showing.show_candidate, line),
     )
 
 
@@ -123,7 +124,7 @@ def rescore(line: Line, wanted: CandidateFilter, weights: tuple[ComponentWeight,
         lambda client: client.rescore_candidates(
             weights=weights, filter=wanted, page_size=top_k, language=line.language
         ),
-        showing.show_rescored,
+        _told(showing.show_rescored, line),
     )
 
 
@@ -163,7 +164,10 @@ def review(
         snooze_until=None if until is None else Date(year=until.year, month=until.month, day=until.day),
         action=_action(action),
     )
-    line.ask(lambda client: client.review_candidate(asked), showing.show_review)
+    line.ask(
+        lambda client: client.review_candidate(asked),
+        _told(showing.show_review, line),
+    )
 
 
 @click.command()
@@ -190,9 +194,14 @@ def forecast(line: Line, level: str, key: str, days: int | None, channel: str, r
     of = ForecastLevel.Value(f"FORECAST_LEVEL_{level.upper()}")
     line.ask(
         lambda client: client.get_forecast(level=of, key=key, days=days or 0, channel=channel, region=region),
-        showing.show_forecast,
+        _told(showing.show_forecast, line),
     )
 
 
 def _action(name: str | None) -> SelectionAction.ValueType:
     return SelectionAction.Value(f"SELECTION_ACTION_{(name or 'unspecified').upper()}")
+
+
+def _told(show: Callable[..., None], line: Line) -> Callable[..., None]:
+    """Returns what prints an answer in the language asked for."""
+    return functools.partial(show, language=line.language)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from recsvc.client import amount_of
+from recsvc.showing.chinese import Say, english
 from recsvc.v1.common_pb2 import AnswerInfo, RankedItem
 
 ITEM_WIDTH = 16
@@ -68,37 +69,43 @@ def show_json(out: Console, answer: Message) -> None:
     )
 
 
-def show_facts(out: Console, title: str, facts: Mapping[str, str]) -> None:
-    """Prints names with their values; empty ones are left out."""
+def show_facts(out: Console, title: str, facts: Mapping[str, str], *, say: Say = english) -> None:
+    """Prints names, put into the language of `say`, with their values; empty ones are left out."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=out.width >= FACTS_WIDTH, overflow="fold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value:
-            table.add_row(name, Text(value))
+            table.add_row(say(name), Text(value))
     out.print(Text(title, style="bold"))
     out.print(table)
 
 
-def show_info(out: Console, info: AnswerInfo) -> None:
+def show_info(out: Console, info: AnswerInfo, *, say: Say = english) -> None:
     """Prints what an answer had to do without, and its snapshot."""
     for degradation in info.degradations:
-        note(out, degradation.detail)
-    out.print(Text(f"snapshot {info.snapshot_id}", style="dim"))
+        note(out, degradation.detail, say=say)
+    out.print(Text(say("snapshot {}").format(info.snapshot_id), style="dim"))
 
 
-def note(out: Console, text: str) -> None:
+def note(out: Console, text: str, *, say: Say = english) -> None:
     """Prints a line that a person should not miss."""
-    out.print(Text(f"note: {text}", style="yellow"))
+    out.print(Text(say("note: {}").format(text), style="yellow"))
 
 
-def table_of(title: str, *columns: str) -> Table:
-    """Returns an empty table that reads well from 80 columns on: few columns, long texts in folded lines."""
+def table_of(title: str, *columns: str, say: Say = english) -> Table:
+    """Returns an empty table that reads well from 80 columns on: few columns, long texts in folded lines.
+
+    Args:
+        title: its title, "" for none.
+        columns: their English names, which decide how they are set.
+        say: puts them into the language asked for.
+    """
     heading = Text(title, style="bold") if title else None
     table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(
-            column,
+            say(column),
             justify="right" if column in NUMBERS else "left",
             no_wrap=column not in TEXTS,
             overflow="fold",

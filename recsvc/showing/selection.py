@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.type.date_pb2 import Date
 from google.type.money_pb2 import Money
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from recsvc.showing.chinese import Say, action_name, band_name, component_name, saying, stage_name
 from recsvc.showing.parts import (
     day_text,
     lines,
@@ -19,6 +21,7 @@ from recsvc.showing.parts import (
     table_of,
     word,
 )
+from recsvc.v1.common_pb2 import Language
 from recsvc.v1.selection_service_pb2 import (
     Candidate,
     Forecast,
@@ -38,96 +41,112 @@ from recsvc.v1.selection_service_pb2 import (
 
 BARS = "▁▂▃▄▅▆▇█"
 MAX_FORECAST_ROWS = 14
+EN = Language.LANGUAGE_EN
 
 
-def show_candidates(out: Console, answer: ListCandidatesResponse) -> None:
+def show_candidates(
+    out: Console, answer: ListCandidatesResponse, *, language: Language.ValueType = EN
+) -> None:
     """Prints selection candidates, each with its strongest reason; JSON has the others."""
+    say = saying(language)
     columns = ("#", "title, item and reason", "action\nstage", "score", "trend", "demand\n80% interval")
-    table = table_of(f"Selection candidates, {len(answer.results)} of {answer.total_size:,}", *columns)
+    title = say("Selection candidates, {} of {}").format(len(answer.results), f"{answer.total_size:,}")
+    table = table_of(title, *columns, say=say)
     for entry in answer.results:
         table.add_row(
             str(entry.rank),
             lines(entry.item.title, _item_id(entry), *entry.reasons[:1]),
-            _advice(entry),
+            _advice(entry, say),
             f"{entry.score:.3f}",
             f"{entry.trend:+.0%}",
             lines(f"{entry.demand:,.0f}", f"{entry.demand_q10:,.0f} – {entry.demand_q90:,.0f}"),
         )
     out.print(table)
-    show_info(out, answer.info)
+    show_info(out, answer.info, say=say)
 
 
-def show_rescored(out: Console, answer: RescoreCandidatesResponse) -> None:
+def show_rescored(
+    out: Console, answer: RescoreCandidatesResponse, *, language: Language.ValueType = EN
+) -> None:
     """Prints candidates under other weights, with rank and score of the published ones beside."""
+    say = saying(language)
     columns = ("#", "was", "title, item and reason", "action\nstage", "score", "before")
-    title = f"Candidates under other weights, {len(answer.results)} of {answer.total_size:,}"
-    table = table_of(title, *columns)
+    total = f"{answer.total_size:,}"
+    title = say("Candidates under other weights, {} of {}").format(len(answer.results), total)
+    table = table_of(title, *columns, say=say)
     for entry in answer.results:
         old = entry.candidate
         table.add_row(
             str(entry.rank),
             str(old.rank),
             lines(old.item.title, _item_id(old)),
-            _advice(old),
+            _advice(old, say),
             f"{entry.score:.3f}",
             f"{old.score:.3f}",
         )
     out.print(table)
-    show_info(out, answer.info)
+    show_info(out, answer.info, say=say)
 
 
-def show_candidate(out: Console, answer: GetCandidateResponse) -> None:
+def show_candidate(out: Console, answer: GetCandidateResponse, *, language: Language.ValueType = EN) -> None:
     """Prints one candidate: what is advised, why and why not, its figures, its forecast, its reviews."""
+    say = saying(language)
     found = answer.candidate
     item_id = _item_id(found)
     title = f"{found.rank}. {found.item.title or found.item.item_id}"
-    show_facts(out, f"{title} ({item_id})" if item_id and found.item.title else title, _facts(found))
+    show_facts(
+        out, f"{title} ({item_id})" if item_id and found.item.title else title, _facts(found, say), say=say
+    )
     for heading, texts in (
         ("Why", found.reasons),
         ("Against it", found.against),
         ("What would change it", found.changes),
     ):
         if texts:
-            out.print(Text(heading, style="bold"))
+            out.print(Text(say(heading), style="bold"))
             for text in texts:
                 out.print(Padding(Text(text), (0, 0, 0, 2)))
     if found.components:
-        table = table_of("", "component", "value")
+        table = table_of("", "component", "value", say=say)
         for part in found.components:
-            table.add_row(part.name, f"{part.value:.3f}")
+            table.add_row(component_name(part.name, say), f"{part.value:.3f}")
         out.print(table)
     if found.look_alikes:
-        table = table_of("Items like it", "item", "title and item", "alike")
+        table = table_of(say("Items like it"), "item", "title and item", "alike", say=say)
         for each in found.look_alikes:
             table.add_row(Text(each.item_id), Text(each.title), f"{each.similarity:.2f}")
         out.print(table)
     if answer.HasField("forecast"):
-        _shape(out, answer.forecast)
-    _trail(out, answer.reviews)
-    show_info(out, answer.info)
+        _shape(out, answer.forecast, say)
+    _trail(out, answer.reviews, say)
+    show_info(out, answer.info, say=say)
 
 
-def show_review(out: Console, answer: ReviewCandidateResponse) -> None:
+def show_review(out: Console, answer: ReviewCandidateResponse, *, language: Language.ValueType = EN) -> None:
     """Prints that a review is stored, and where its candidate stands."""
+    say = saying(language)
     review = answer.review
-    action = word(SelectionAction.Name(review.action), "SELECTION_ACTION_")
-    said = word(ReviewDecision.Name(review.decision), "REVIEW_DECISION_")
-    out.print(Text(f"review {review.review_id}: {review.reviewer} says {said} to {action} {review.item_id}"))
-    out.print(Text(f"now {_standing(answer.status)}, {answer.status.review_count} reviews in all"))
-    show_info(out, answer.info)
+    action = action_name(word(SelectionAction.Name(review.action), "SELECTION_ACTION_"), say)
+    said = say(word(ReviewDecision.Name(review.decision), "REVIEW_DECISION_"))
+    told = say("review {}: {} says {} to {} {}")
+    out.print(Text(told.format(review.review_id, review.reviewer, said, action, review.item_id)))
+    standing = say("now {}, {} reviews in all")
+    out.print(Text(standing.format(_standing(answer.status, say), answer.status.review_count)))
+    show_info(out, answer.info, say=say)
 
 
-def show_forecast(out: Console, answer: GetForecastResponse) -> None:
+def show_forecast(out: Console, answer: GetForecastResponse, *, language: Language.ValueType = EN) -> None:
     """Prints a forecast: its shape as bars, its sum, and its first days."""
+    say = saying(language)
     forecast = answer.forecast
-    _shape(out, forecast)
-    table = table_of("", "day", "mean", "q10", "q90")
+    _shape(out, forecast, say)
+    table = table_of("", "day", "mean", "q10", "q90", say=say)
     for day in forecast.days[:MAX_FORECAST_ROWS]:
         table.add_row(day_text(day.day), f"{day.mean:,.1f}", f"{day.q10:,.1f}", f"{day.q90:,.1f}")
     if len(forecast.days) > MAX_FORECAST_ROWS:
-        table.add_row(f"… {len(forecast.days) - MAX_FORECAST_ROWS} more days", "", "", "")
+        table.add_row(say("… {} more days").format(len(forecast.days) - MAX_FORECAST_ROWS), "", "", "")
     out.print(table)
-    show_info(out, answer.info)
+    show_info(out, answer.info, say=say)
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -137,7 +156,7 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in values)
 
 
-def _facts(found: Candidate) -> dict[str, str]:
+def _facts(found: Candidate, say: Say) -> dict[str, str]:
     """Returns what is known of a candidate, as texts; "" for what is not."""
     elasticity = found.elasticity
     interval = (
@@ -146,13 +165,13 @@ def _facts(found: Candidate) -> dict[str, str]:
         else ""
     )
     return {
-        "advice": word(SelectionAction.Name(found.action), "SELECTION_ACTION_"),
-        "stage": word(LifecycleStage.Name(found.stage), "LIFECYCLE_STAGE_"),
-        "review": _standing(found.review) if found.HasField("review") else "not known",
+        "advice": action_name(word(SelectionAction.Name(found.action), "SELECTION_ACTION_"), say),
+        "stage": stage_name(word(LifecycleStage.Name(found.stage), "LIFECYCLE_STAGE_"), say),
+        "review": _standing(found.review, say) if found.HasField("review") else say("not known"),
         "score": f"{found.score:.3f}",
         "category": found.item.category,
-        "price": price_text(found.item.price) if found.item.HasField("price") else "not known",
-        "price band": found.price_band,
+        "price": price_text(found.item.price) if found.item.HasField("price") else say("not known"),
+        "price band": band_name(found.price_band, say),
         "price place": _share(found, "price_place"),
         "demand": f"{found.demand:,.0f} ({found.demand_q10:,.0f} – {found.demand_q90:,.0f})",
         "recent sales": f"{found.recent_sales:,.0f}",
@@ -165,7 +184,7 @@ def _facts(found: Candidate) -> dict[str, str]:
         "worth keeping": _share(found, "keep_probability"),
         "elasticity": f"{elasticity.value:.2f}{interval}" if found.HasField("elasticity") else "",
         "discount": _share(found, "discount"),
-        "in the assortment": {True: "yes", False: "no"}[found.chosen] if found.HasField("chosen") else "",
+        "in the assortment": say("yes" if found.chosen else "no") if found.HasField("chosen") else "",
     }
 
 
@@ -183,55 +202,56 @@ def _money_range(found: Candidate) -> str:
     return f"{price_text(found.expected_value)}{interval}"
 
 
-def _advice(entry: Candidate) -> Text:
+def _advice(entry: Candidate, say: Say) -> Text:
     """Returns a cell with action and stage, and the state of review where somebody decided."""
     decided = entry.HasField("review") and entry.review.state != ReviewState.REVIEW_STATE_PENDING
     return lines(
-        word(SelectionAction.Name(entry.action), "SELECTION_ACTION_"),
-        word(LifecycleStage.Name(entry.stage), "LIFECYCLE_STAGE_"),
-        word(ReviewState.Name(entry.review.state), "REVIEW_STATE_") if decided else "",
+        action_name(word(SelectionAction.Name(entry.action), "SELECTION_ACTION_"), say),
+        stage_name(word(LifecycleStage.Name(entry.stage), "LIFECYCLE_STAGE_"), say),
+        say(word(ReviewState.Name(entry.review.state), "REVIEW_STATE_")) if decided else "",
     )
 
 
-def _standing(status: ReviewStatus) -> str:
-    state = word(ReviewState.Name(status.state), "REVIEW_STATE_")
-    return f"{state} until {day_text(status.snooze_until)}" if status.HasField("snooze_until") else state
+def _standing(status: ReviewStatus, say: Say) -> str:
+    state = say(word(ReviewState.Name(status.state), "REVIEW_STATE_"))
+    return f"{state} {_until(status.snooze_until, say)}" if status.HasField("snooze_until") else state
+
+
+def _until(day: Date, say: Say) -> str:
+    return say("until {}").format(day_text(day))
 
 
 def _item_id(entry: Candidate) -> str:
     return entry.item.item_id if entry.item.item_id not in entry.item.title else ""
 
 
-def _shape(out: Console, forecast: Forecast) -> None:
+def _shape(out: Console, forecast: Forecast, say: Say) -> None:
     """Prints of what a forecast is, its sum, and its shape as bars."""
-    level = word(ForecastLevel.Name(forecast.level), "FORECAST_LEVEL_")
+    level = say(word(ForecastLevel.Name(forecast.level), "FORECAST_LEVEL_"))
     places = [
-        f"{kind} {getattr(forecast, kind)}" for kind in ("channel", "region") if getattr(forecast, kind)
+        f"{say(kind)} {getattr(forecast, kind)}" for kind in ("channel", "region") if getattr(forecast, kind)
     ]
-    name = f"{level} {forecast.key}".rstrip() + (f" in {', '.join(places)}" if places else "")
+    name = f"{level} {forecast.key}".rstrip() + (say(" in {}").format(", ".join(places)) if places else "")
     means = [day.mean for day in forecast.days]
-    out.print(
-        Text(f"Forecast of {name} ({forecast.method}): {len(means)} days, {sum(means):,.0f} units in all")
-    )
+    told = say("Forecast of {} ({}): {} days, {} units in all")
+    out.print(Text(told.format(name, forecast.method, len(means), f"{sum(means):,.0f}")))
     if forecast.HasField("total"):
         total = forecast.total
-        out.print(
-            Text(
-                f"{forecast.share:.2%} of the demand; the first {total.days} days together "
-                f"{total.mean:,.1f} ({total.q10:,.0f} – {total.q90:,.0f})"
-            )
-        )
+        told = say("{} of the demand; the first {} days together {} ({} – {})")
+        units = (f"{each:,.1f}" for each in (total.mean, total.q10, total.q90))
+        out.print(Text(told.format(f"{forecast.share:.2%}", total.days, *units)))
     out.print(Text(sparkline(means), overflow="fold"))
 
 
-def _trail(out: Console, reviews: Sequence[Review]) -> None:
+def _trail(out: Console, reviews: Sequence[Review], say: Say) -> None:
     if not reviews:
         return
-    table = table_of("Reviews, latest first", "when", "who", "said", "why")
+    table = table_of(say("Reviews, latest first"), "when", "who", "said", "why", say=say)
     for each in reviews:
-        until = f" until {day_text(each.snooze_until)}" if each.HasField("snooze_until") else ""
-        said = word(ReviewDecision.Name(each.decision), "REVIEW_DECISION_")
-        action = word(SelectionAction.Name(each.action), "SELECTION_ACTION_")
+        until = f" {_until(each.snooze_until, say)}" if each.HasField("snooze_until") else ""
+        said = say(word(ReviewDecision.Name(each.decision), "REVIEW_DECISION_"))
+        action = action_name(word(SelectionAction.Name(each.action), "SELECTION_ACTION_"), say)
         moment = second_text(each.review_time).removesuffix(" UTC")
-        table.add_row(moment, Text(each.reviewer), lines(f"{said}{until}", f"to {action}"), Text(each.note))
+        about = say("to {}").format(action)
+        table.add_row(moment, Text(each.reviewer), lines(f"{said}{until}", about), Text(each.note))
     out.print(table)

@@ -79,7 +79,7 @@ def test_an_answer_is_printed_as_a_table(printed, options, shown):
         (("similar", "--item", "apple"), ["similar", "Bought by the same"]),
         (("bestsellers", "--kind", "trending"), ["title and category", "buyers", "Wine"]),
         (("candidates",), ["80% interval", "80 – 130", "push", "growth", "Demand is rising"]),
-        (("candidates", "--language", "zh"), ["80 – 130", "push"]),
+        (("candidates", "--language", "zh"), ["80 – 130", "主推", "成长期"]),
         (("forecast",), ["Forecast of total (prophet): 3 days", "▁▅█", "2025-03-01"]),
         (("state",), ["ndcg_at_20", "best 28, 7 days", "2025-"]),
         (("snapshots",), ["published, mapped", "MB"]),

@@ -129,3 +129,44 @@ def test_the_servers_refusals_name_the_remedy(printed):
         printed("rescore", "--weight", "charm=1")
     with pytest.raises(InvalidRequestError, match="give a finite number, 0 or more"):
         printed("rescore", "--weight", "trend=-1")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_in_chinese_all_that_a_merchandiser_reads_is_chinese(printed, width):
+    zh = ("--language", "zh")
+    said = "".join(
+        printed(*options, *zh, width=width)
+        for options in (
+            ("review", "--item", "pear", "--decision", "snooze", "--until", "2030-09-01", "--reviewer", "li"),
+            ("candidate", "--item", "pear"),
+            ("candidates",),
+            ("rescore", "--weight", "demand=1"),
+            ("forecast", "--level", "item", "--key", "pear"),
+        )
+    )
+    for text in (
+        *("选品候选：5 / 5", "商品与理由", "预测销量", "80% 区间", "主推", "成长期", "已搁置 至 2030-09-01"),
+        *("价格弹性", "列入选品组合", "理由", "何种变化会改变建议", "预测需求 demand", "相似品", "li"),
+        *(
+            "搁置 至 2030-09-01",
+            "对“主推”",
+            "原名次",
+            "商品编号 pear 的需求预测（croston）：3 天，共 6 件",
+            "快照",
+        ),
+    ):
+        assert text in said, text
+    for english in (
+        "action",
+        "stage",
+        "growth",
+        "push",
+        "snoozed",
+        "advice",
+        "trend",
+        "Why",
+        "snapshot ",
+        "Forecast",
+    ):
+        assert english not in said, english
+    assert max(map(cell_len, said.splitlines())) <= width
