@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -368,9 +369,9 @@ def shopper_conditions(
                 f"{field_name}.not_purchased_within is {span.seconds} s; give 0 or more",
             )
         days = -(-(span.seconds + bool(span.nanos)) // SECONDS_A_DAY)
-        today = int(call.now.timestamp()) // SECONDS_A_DAY
         if days:
-            without.append(shopper.purchased(since_day=max(today - days, -(2**31))))
+            zone = ZoneInfo(call.generation.snapshot.manifest.business_timezone)
+            without.append(shopper.purchased_within(days, now=call.now, zone=zone))
     if asked.exclude_seen_in_session and shopper.session_rows:
         without.append(np.unique(np.array(shopper.session_rows, np.int32)))
     return without

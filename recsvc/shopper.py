@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 import numpy as np
 
@@ -30,6 +30,9 @@ EARLIEST_MIDNIGHT_US = 14 * 3_600_000_000
 #: Events that tell of no interest: what was merely shown, and what was sent back.
 _NO_INTEREST = frozenset(("impression", "return"))
 
+_FIRST_DAY = date(1970, 1, 1)
+#: Of what an int32 can hold; a span of time may reach further back.
+_EARLIEST_DAY = -(2**31)
 _NO_ROWS = np.empty(0, np.int32)
 _NO_CONFIDENCES = np.empty(0, np.float32)
 
@@ -60,19 +63,26 @@ class Shopper:
         """Returns the rows of the latest interactions, the latest first, each once."""
         return list(dict.fromkeys(row for row, _, _ in reversed(self.recent)))[:MAX_SEEDS]
 
-    def purchased(self, *, since_day: int | None = None) -> Int32s:
-        """Returns the ascending rows bought ever, or on and after a day."""
+    def purchased(self) -> Int32s:
+        """Returns the ascending rows bought ever; what was sent back since was bought too."""
+        nightly = self.record.purchased_rows if self.record is not None else _NO_ROWS
+        return _with(nightly, [row for row, kind, _ in self.recent if kind == "purchase"])
+
+    def purchased_within(self, days: int, *, now: datetime, zone: tzinfo) -> Int32s:
+        """Returns the ascending rows bought within so many days up to now, those of the first day whole.
+
+        Args:
+            days: how many, 1 or more.
+            now: with a time zone.
+            zone: of the snapshot's business days, which are what it knows of a purchase. Recorded ones have
+                days of UTC.
+        """
         nightly = _NO_ROWS
         if self.record is not None:
-            nightly = self.record.purchased_rows
-            if since_day is not None:
-                nightly = nightly[self.record.purchased_days >= since_day]
-        live = [
-            row
-            for row, kind, day in self.recent
-            if kind == "purchase" and (since_day is None or day >= since_day)
-        ]
-        return np.union1d(nightly, np.array(live, np.int32)) if live else nightly
+            since = max(_day_of(now.astimezone(zone)) - days, _EARLIEST_DAY)
+            nightly = self.record.purchased_rows[self.record.purchased_days >= since]
+        since = _day_of(now.astimezone(UTC)) - days
+        return _with(nightly, [row for row, kind, day in self.recent if kind == "purchase" and day >= since])
 
     def taste(self, call: Call) -> FoldedIn | None:
         """Returns the shopper's vector of now, None where nothing is known that the model can use."""
@@ -99,6 +109,15 @@ class Shopper:
             factors=snapshot.item_factors,
         )
         return folded if folded.vector.any() else None
+
+
+def _with(rows: Int32s, more: list[int]) -> Int32s:
+    return np.union1d(rows, np.array(more, np.int32)) if more else rows
+
+
+def _day_of(moment: datetime) -> int:
+    """Returns a moment's day in its own zone, in days since 1970-01-01."""
+    return (moment.date() - _FIRST_DAY).days
 
 
 def identify(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from recsvc.shopper import Shopper
 from recsvc.v1.common_pb2 import (
     DegradationReason,
     ItemFilter,
@@ -120,6 +124,29 @@ def test_purchases_within_some_days_can_be_left_out(stubs):
 
     assert "bread" in bought_within(days_ago - timedelta(days=3))
     assert "bread" not in bought_within(days_ago + timedelta(days=3))
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Shanghai"])
+@pytest.mark.parametrize("hours", [1, 12, 23, 24])
+def test_a_purchase_within_a_day_counts_in_every_zone_and_at_every_hour(zone, hours):
+    """The snapshot knows its business day alone, which west of Greenwich ends when UTC's next has begun."""
+    local = ZoneInfo(zone)
+    for hour in range(24):
+        now = datetime(2025, 3, 4, hour, 30, tzinfo=UTC)
+        bought = (now - timedelta(hours=hours)).astimezone(local).date()
+        days = np.array([(bought - date(1970, 1, 1)).days], np.int32)
+        record = SimpleNamespace(purchased_rows=np.array([7], np.int32), purchased_days=days)
+        assert Shopper(record).purchased_within(1, now=now, zone=local).tolist() == [7], hour
+        assert not Shopper(record).purchased_within(1, now=now + timedelta(days=2), zone=local).size, hour
+
+
+def test_recorded_purchases_count_by_their_days_of_utc():
+    today = (date(2025, 3, 4) - date(1970, 1, 1)).days
+    shopper = Shopper(None, recent=[(1, "purchase", today - 2), (2, "purchase", today), (3, "view", today)])
+    now, zone = datetime(2025, 3, 4, 2, tzinfo=UTC), ZoneInfo("America/New_York")
+    assert shopper.purchased_within(1, now=now, zone=zone).tolist() == [2]
+    assert shopper.purchased_within(2, now=now, zone=zone).tolist() == [1, 2]
+    assert shopper.purchased_within(10**12, now=now, zone=zone).tolist() == [1, 2]
 
 
 def test_a_negative_time_without_purchases_is_refused(stubs):
