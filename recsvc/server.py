@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from recdata.errors import LiveStoreError, ServeError
+from recdata.errors import LiveStoreError, RecsvcError, ServeError
 from recsvc.beside import list_bought_together, list_similar_items
 from recsvc.bestselling import list_bestsellers
 from recsvc.call import Call
@@ -304,14 +304,7 @@ class Server:
                 code = code_of(told).name
                 counted.failed(code)
                 if not isinstance(told, EXPECTED):
-                    log(
-                        logging.ERROR,
-                        "call failed",
-                        method=name,
-                        code=code,
-                        request_id=request_id,
-                        error=error,
-                    )
+                    _log_failed(told, method=name, code=code, request_id=request_id)
                 abort(context, told, request_id=request_id)
             finally:
                 if view is not None:
@@ -335,6 +328,14 @@ class Server:
             # These wait for the disk, and must not take the threads that answer reads.
             called.experimental_thread_pool = self._writers  # type: ignore[attr-defined] # grpc's own name
         return called
+
+
+def _log_failed(error: Exception, *, method: str, code: str, request_id: str) -> None:
+    """Writes the line of a call that did not fail by its caller's fault; a traceback where it is a defect."""
+    if isinstance(error, RecsvcError):  # a full store fails every write: its words say what to do
+        log(logging.ERROR, "call refused", method=method, code=code, request_id=request_id, reason=str(error))
+    else:
+        log(logging.ERROR, "call failed", method=method, code=code, request_id=request_id, error=error)
 
 
 def _not_pinned(_: Message) -> str:

@@ -40,6 +40,11 @@ def test_a_full_live_store_refuses_writes_in_all_workers_answers_reads_and_may_b
                 assert (refused.code, refused.reason) == (EXHAUSTED, "LIVE_STORE_FULL"), method
                 assert "recsvc events export" in refused.message
             answers(stubs)
+        told = running.events("call refused")
+        assert {line["code"] for line in told} == {"RESOURCE_EXHAUSTED"}
+        assert all("recsvc events export" in line["reason"] and "traceback" not in line for line in told)
+        assert running.events("call failed") == []
+        for stubs in workers:
             assert "is full" in state(stubs).live_store.problem
         assert sum(stored(tmp_path).values()) == acknowledged > 500
         erased = workers[1].customers.EraseCustomer(EraseCustomerRequest(user_id="ann"))
