@@ -104,7 +104,8 @@ def _tried_of_keep(facts: Facts, moves: Moves, config: ActionsConfig) -> list[Tr
 
 def _said(facts: Facts, together: Sequence[Move], action: str) -> Change:
     zh_end, en_start = WAIT if facts.stage == "launch" and action == "keep" else INSTEAD[action]
-    zh = f"若{'且'.join(move.zh for move in together)}，{zh_end}"
+    clauses_zh = "且".join(f" {move.zh}" if move.zh[0].isdigit() else move.zh for move in together)
+    zh = f"若{clauses_zh}，{zh_end}"
     first, *others = (move.en for move in together)
     if first.startswith("it "):  # who it is need not be said again
         others = [clause.removeprefix("it ") for clause in others]

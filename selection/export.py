@@ -34,7 +34,7 @@ HEADERS = {
     "demand": "预测销量 Forecast units",
     "demand_q10": "预测下限 Forecast 10%",
     "demand_q90": "预测上限 Forecast 90%",
-    "revenue_at_stake": "预测金额 Forecast revenue",
+    "revenue_at_stake": "预测销售额 Forecast revenue",
     "expected_value": "预期销售额 Expected revenue",
     "expected_value_q10": "预期下限 Expected 10%",
     "expected_value_q90": "预期上限 Expected 90%",

@@ -1,5 +1,7 @@
 """What would change an action is put to the rules themselves: each sentence said does what it says."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,12 @@ def test_counterfactuals_come_in_both_languages_and_three_at_most(action, stage)
         [found] = changes([STEADY._replace(action=action, stage=stage, **known)], WINDOWS, ActionsConfig())
         assert len(found) <= 3
         assert all(change.zh and change.en for change in found)
+        # As everywhere in the report, a space parts a Chinese word from a number.
+        assert not [
+            change.zh
+            for change in found
+            if re.search(r"[\u4e00-\u9fff][0-9]|[0-9%][\u4e00-\u9fff]", change.zh)
+        ]
 
 
 @st.composite

@@ -113,6 +113,8 @@ def test_the_page_shows_picks_reasons_and_the_back_test(page):
     assert "Forecast for the next 28 days" in page
     assert "上期畅销" in page
     assert "2024-07-19" in page
+    assert "# 是在全部候选中的名次" in page
+    assert "# is the place among all candidates" in page
 
 
 def test_what_the_assortment_left_out_is_said_on_the_page(busy_shop):
@@ -312,7 +314,7 @@ def test_the_rules_of_the_drop_list_are_named_by_what_they_hold_least_of(busy_sh
     assert len(named["drops"]) == len(named["hits"]) > 5
     assert [name for name in named["drops"] if not any(word in name for word in least)] == []
     assert not any("畅销" in name or "bestseller" in name.lower() for name in named["drops"])
-    assert any("近84天买家最少" in name and "Fewest distinct buyers" in name for name in named["drops"])
+    assert any("近 84 天买家最少" in name and "Fewest distinct buyers" in name for name in named["drops"])
 
 
 def test_every_plain_rule_has_a_name_of_its_own_for_drops():
@@ -320,7 +322,7 @@ def test_every_plain_rule_has_a_name_of_its_own_for_drops():
     for method in (*PLAIN, "score"):
         assert not set(drop_words(method, days)) & set(method_words(method, days)), method
     assert drop_words("bestsellers", days) == (
-        "上期销售额最低（7天）",
+        "上期销售额最低（7 天）",
         "Least revenue of the last period (7 days)",
     )
     assert drop_words("selection", days) == method_words("selection", days)
