@@ -11,7 +11,7 @@ from rich.table import Table
 from recdata.cli import Door, pass_door
 from recdata.config_text import config_text, room_configs
 from recdata.decisions import Decision
-from recdata.errors import SnapshotError
+from recdata.errors import SnapshotError, SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.snapshot import Manifest
 from recdata.snapshot.reader import read_manifest
@@ -68,7 +68,10 @@ def list_snapshots(door: Door) -> None:
 def show_snapshot(door: Door, snapshot_id: str | None, *, as_json: bool) -> None:
     """Show one snapshot's manifest; the serving one where no id is given."""
     releases = Releases(door.home)
-    manifest = read_manifest(releases.folder(snapshot_id or releases.current_id() or ""))
+    wanted = snapshot_id or releases.current_id()
+    if wanted is None:
+        raise SnapshotNotFoundError(f"no snapshot serves in {releases.root} yet; `recsvc nightly` makes one")
+    manifest = read_manifest(releases.folder(wanted))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(manifest)))
         return

@@ -22,7 +22,7 @@ from recdata.moments import moment
 )
 @click.option(
     "--mapping",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="TOML file that maps your files, columns and values to ours (see examples/mapping.toml).",
 )
 @click.option(

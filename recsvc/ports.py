@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from recdata.errors import ServeError
@@ -24,12 +25,22 @@ def check_port(port: int) -> None:
         raise ServeError(f"port {port} is above {MAX_PORT}; give --port a smaller one, or 0 for a free one")
 
 
-def cannot_listen(host: str, port: int, why: str) -> ServeError:
-    """Returns the error of an address that cannot be listened on."""
-    return ServeError(
-        f"cannot listen on {address_text(host, port)}: {why}; stop what listens there, "
-        "or give --port another number (0 for a free one)"
-    )
+def cannot_listen(host: str, port: int, error: OSError | None) -> ServeError:
+    """Returns the error of an address that cannot be listened on, with what helps against its cause.
+
+    Args:
+        host: the address.
+        port: as asked for.
+        error: what the system says; None where it does not say.
+    """
+    why = (error.strerror or str(error)) if error is not None else "refused"
+    if isinstance(error, socket.gaierror) or (error is not None and error.errno == errno.EADDRNOTAVAIL):
+        remedy = "give --host an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them"
+    elif isinstance(error, PermissionError):
+        remedy = "give --port a number from 1024 on (0 for a free one), or the right to use lower ones"
+    else:
+        remedy = "stop what listens there, or give --port another number (0 for a free one)"
+    return ServeError(f"cannot listen on {address_text(host, port)}: {why}; {remedy}")
 
 
 def hold_port(host: str, port: int) -> socket.socket:
@@ -62,5 +73,5 @@ def hold_port(host: str, port: int) -> socket.socket:
             held.close()
             raise
     except OSError as error:
-        raise cannot_listen(host, port, error.strerror or str(error)) from error
+        raise cannot_listen(host, port, error) from error
     return held

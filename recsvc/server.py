@@ -348,8 +348,8 @@ def add_service(server: grpc.Server, service: str, handlers: Handlers) -> None:
     server.add_registered_method_handlers(service, handlers)
 
 
-def _why_not(host: str, port: int) -> str:
-    """Returns why an address cannot be listened on, in the system's words."""
+def _why_not(host: str, port: int) -> OSError | None:
+    """Returns why an address cannot be listened on; None where the system does not say."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -357,5 +357,5 @@ def _why_not(host: str, port: int) -> str:
             probe.bind(address)
             probe.listen()
     except OSError as error:
-        return error.strerror or str(error)
-    return "refused"
+        return error
+    return None

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from recdata.cli import recsvc
+from recdata.errors import SnapshotNotFoundError
 from recdata.releases import Releases
 from recdata.snapshot.writer import MANIFEST_FILE
 from tests.recdata.conftest import write_small
@@ -39,6 +40,12 @@ def test_an_unusable_snapshot_stands_in_the_list_with_its_reason(home: Path) -> 
 
 def test_an_empty_list_says_how_to_get_a_snapshot(tmp_path: Path) -> None:
     assert "recsvc nightly" in run(tmp_path, "list").output
+
+
+def test_show_without_a_snapshot_says_that_none_serves(tmp_path: Path) -> None:
+    shown = run(tmp_path, "show")
+    assert isinstance(shown.exception, SnapshotNotFoundError)
+    assert "no snapshot serves in" in str(shown.exception)
 
 
 def test_show_tells_everything_and_json_is_the_manifest(home: Path) -> None:

@@ -45,3 +45,9 @@ def test_events_after_now_are_rejected(folder: Path) -> None:
     result = call(folder, *arguments, "--now", "2025-03-01T07:59:00+08:00", before=config)
     assert "no usable row" in str(result.exception)
     assert "rejected: time_in_future" in result.output
+
+
+def test_a_mapping_that_is_not_there_is_named_as_such(folder: Path) -> None:
+    result = call(folder, "--from", str(folder / "source"), "--mapping", str(folder / "none.toml"))
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
