@@ -30,6 +30,8 @@ class Verifier:
         self._done = done
         self._yields = yields
         self._wanted: SimpleQueue[str] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
         self._thread = threading.Thread(target=self._run, daemon=True, name="snapshot-verify")
 
     def start(self) -> None:
@@ -37,7 +39,11 @@ class Verifier:
         self._thread.start()
 
     def want(self, snapshot_id: str) -> None:
-        """Asks for a snapshot to be compared."""
+        """Asks for a snapshot to be compared; once for all who ask before it is."""
+        with self._lock:
+            if snapshot_id in self._waiting:
+                return
+            self._waiting.add(snapshot_id)
         self._wanted.put(snapshot_id)
 
     def _run(self) -> None:
@@ -45,12 +51,18 @@ class Verifier:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         while True:
             snapshot_id = self._wanted.get()
+            why: str | None = ""
             try:
                 self._releases.check(snapshot_id)
             except SnapshotCorruptError as error:
-                self._done(snapshot_id, str(error))
+                why = str(error)
             except Exception as error:  # deleted meanwhile, or not readable: no word on what it holds
+                why = None
                 log(logging.ERROR, "snapshot not verified", snapshot_id=snapshot_id, error=error)
             else:
                 log(logging.INFO, "snapshot verified", snapshot_id=snapshot_id)
-                self._done(snapshot_id, "")
+            # Before it is told: who asks after that is not to be forgotten.
+            with self._lock:
+                self._waiting.discard(snapshot_id)
+            if why is not None:
+                self._done(snapshot_id, why)
