@@ -7,11 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import click
-import msgspec
 import polars as pl
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
 from recdata.artefacts import read_artefact, scan_artefact
 from recdata.cli import Door, pass_door
@@ -21,6 +17,7 @@ from recdata.runs import RunFolder, needed
 from selection.actions import ACTIONS
 from selection.assortment.show import show_assortment
 from selection.backtest_table import print_backtest
+from selection.candidate_table import selection_table
 from selection.config import SelectionConfig
 from selection.ledger.table import print_ledger
 from selection.local import show_local
@@ -30,7 +27,7 @@ from selection.stages import selection_stages
 from selection.whatif.answer import answer
 from selection.whatif.command import DAY, SHARE, asked_of
 from selection.whatif.show import show_whatif
-from selection.words import ACTION_WORDS, STAGE_WORDS, count, money, word
+from selection.words import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +51,13 @@ RUN_OPTION = click.option("--run", "run_id", help="Id of the run; the newest one
 @click.option("--action", type=click.Choice(ACTIONS), help="Show items with this action only.")
 @click.option("--category", help="Show this category and those below it, as 'A > B'.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show.")
+@click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="Of the candidates' table.",
+)
 @pass_door
 @click.pass_context
 def select(
@@ -63,6 +67,7 @@ def select(
     action: str | None,
     category: str | None,
     limit: int,
+    language: Language,
 ) -> None:
     """Show what to launch, push, keep, discount and drop."""
     if context.invoked_subcommand is not None:
@@ -82,8 +87,9 @@ def select(
         asked = " and ".join(f"{name} {value!r}" for name, value in asked_for.items() if value is not None)
         door.out.print(f"no item has {asked}; a category is its whole path, as 'A > B'", markup=False)
     else:
-        title = f"selection of {room.run.run_id}"
-        door.out.print(selection_table(frame, currency=room.data.currency, title=title))
+        title = f"{'选品' if language == 'zh' else 'selection of'} {room.run.run_id}"
+        table = selection_table(frame, currency=room.data.currency, title=title, language=language)
+        door.out.print(table)
     _print_backtest(door, room)
 
 
@@ -210,40 +216,6 @@ def _print_backtest(door: Door, room: Room) -> None:
     print_backtest(door.out, frame, room.config.features.days())
 
 
-def selection_table(frame: pl.DataFrame, *, currency: str, title: str) -> Table:
-    """Returns a table for the console of SELECTION rows joined with their titles, in the frame's order."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("item and reason", overflow="fold")
-    table.add_column("action\nstage", no_wrap=True)
-    for name in ("score", "forecast\n80% interval", "revenue"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in frame.iter_rows(named=True):
-        reason = next(iter(msgspec.json.decode(row["reasons_en"], type=list[str])), "")
-        name = row["title"] or row["item_id"]
-        item_id = row["item_id"] if row["item_id"] not in name else ""
-        table.add_row(
-            str(row["rank"]),
-            _lines(name, item_id, reason),
-            _lines(
-                word(ACTION_WORDS, row["action"], "en"),
-                word(STAGE_WORDS, row["stage"], "en"),
-                "breakout" if row["breakout"] else "",
-            ),
-            f"{row['score'] * 100:.0f}",
-            _lines(count(row["demand"]), f"{count(row['demand_q10'])} – {count(row['demand_q90'])}"),
-            money(row["revenue_at_stake"], currency),
-        )
-    return table
-
-
 def find_run(door: Door, run_id: str | None) -> RunFolder:
     """Returns a run folder by id, or the one worked on last.
 
@@ -285,9 +257,3 @@ def open_room(door: Door, run_id: str | None) -> Room:
         config=load_config(door.config, "selection", SelectionConfig),
         data=load_config(door.config, "data", DataConfig),
     )
-
-
-def _lines(*lines: str) -> Text:
-    """Returns a cell of several lines, all but the first dim; empty ones are left out."""
-    first, *rest = [line for line in lines if line] or [""]
-    return Text.assemble(first, *((f"\n{line}", "dim") for line in rest))

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 from rich.console import Console
 
 from recdata.artefacts import read_artefact, write_artefact
@@ -18,7 +19,7 @@ from recdata.config import DataConfig
 from recdata.errors import RunError
 from recdata.runs import RunFolder
 from recdata.training_artefacts import FORECAST_DAILY
-from selection.commands import selection_table
+from selection.candidate_table import selection_table
 from selection.config import BacktestConfig, SelectionConfig, WeightsConfig
 from selection.stages import selection_stages
 
@@ -136,8 +137,15 @@ def test_a_misspelt_category_is_told_and_not_shown_as_an_empty_table(run, call):
     assert "80% interval" not in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Discount", "seasonal", "breakout", "80% interval", "apart)")),
+        ("zh", ("促销", "季节性", "突破", "80% 区间", "标准误）", "预测销售额", "商品与理由")),
+    ],
+)
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_selection_fits_the_terminal_and_cuts_nothing_off(width):
+def test_the_selection_fits_the_terminal_and_cuts_nothing_off(width, language, words):
     reason = (
         "20 orders in the last 28 days; the rate of the 84 days before, moved with the shop, made 37 "
         "(3.0 standard errors apart)"
@@ -155,14 +163,16 @@ def test_the_selection_fits_the_terminal_and_cuts_nothing_off(width):
         "demand_q90": 14_345.0,
         "revenue_at_stake": 1_693_000.0,
         "reasons_en": msgspec.json.encode([reason]).decode(),
+        "reasons_zh": msgspec.json.encode(["近 28 天有 20 个订单，应有 37 个（相差 3.0 个标准误）"]).decode(),
     }
     console = Console(file=StringIO(), width=width)
-    console.print(selection_table(pl.DataFrame([row]), currency="CNY", title="selection"))
+    table = selection_table(pl.DataFrame([row]), currency="CNY", title="selection", language=language)
+    console.print(table)
     said = console.file.getvalue()
     assert "…" not in said
-    assert max(map(len, said.splitlines())) <= width
+    assert max(map(cell_len, said.splitlines())) <= width
     assert len(said.splitlines()) <= 14
-    for text in ("Discount", "seasonal", "breakout", "10,345 – 14,345", "¥1,693,000", "1029743", "apart)"):
+    for text in ("10,345 – 14,345", "¥1,693,000", "1029743", *words):
         assert text in said
 
 
