@@ -270,12 +270,13 @@ def test_the_stage_writes_lists_of_the_declared_shapes_and_skips_what_is_discont
         )
         for row in range(N_ITEMS)
     ]
+    promoted = [(3, AS_OF + timedelta(days=day), "mailer", None) for day in range(-70, 20)]
     for name, frame in (
         ("users", pl.DataFrame(users, schema=USERS, orient="row")),
         ("items", pl.DataFrame(items, schema=ITEMS, orient="row")),
         ("purchases", shop().collect()),
         ("behaviour", NO_BEHAVIOUR.collect()),
-        ("promoted_days", pl.DataFrame(schema=PROMOTED_DAYS)),
+        ("promoted_days", pl.DataFrame(promoted, schema=PROMOTED_DAYS, orient="row")),
     ):
         write_artefact(frame, run.path / f"{name}.parquet", name)
     records = run.execute([als_stage(INTERACTIONS, ALS), ranking_stage(INTERACTIONS, ALS, TEN)])
@@ -286,3 +287,4 @@ def test_the_stage_writes_lists_of_the_declared_shapes_and_skips_what_is_discont
     assert rows.shape == scores.shape == sources.shape == (N_USERS, 10)
     assert 8 not in rows
     assert records[1].summary["users_with_list"] == N_USERS - 1
+    assert records[1].summary["planned_days"] == {"mailer": 20}
