@@ -8,9 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from recdata.training_artefacts import BEHAVIOUR, PROMOTED_DAYS, PURCHASES
+from recdata.tables import TABLES
+from recdata.training_artefacts import BEHAVIOUR, ITEMS, PROMOTED_DAYS, PURCHASES, USERS
 from training.als import AlsConfig, AlsModel, fit_als
-from training.blend import between_names
+from training.blend import FIND_LINE, between_names
+from training.evaluate.config import EvaluateConfig
+from training.evaluate.protocol import Recipe, Shop, evaluate
+from training.evaluate.split import Split
 from training.history import History, pair_history
 from training.interactions import InteractionsConfig, build_interactions
 from training.lists import RankingConfig, rank_for_users
@@ -221,6 +225,27 @@ def test_features_stand_where_their_names_do_also_after_a_choice_of_shoppers() -
     chosen = known.of_users(np.array([5, 9]))
     assert chosen.features_between(users, items)[:, column].tolist() == [1, 0]
     assert len(between_names(known)) == len(between_names(history(None))) + 3
+
+
+@pytest.mark.parametrize("lead_days", [28, 0])
+def test_an_evaluation_knows_the_plan_of_its_test_period_as_far_as_the_config_says(lead_days: int) -> None:
+    users = [(row, f"u{row:02}", "", AS_OF, AS_OF, 1) for row in range(N_USERS)]
+    items = [
+        (row, f"i{row:02}", "T", "A", "", 2.0, None, None, "active", None, "{}") for row in range(N_ITEMS)
+    ]
+    tables = Shop(
+        shop(),
+        NO_BEHAVIOUR,
+        pl.DataFrame(users, schema=USERS, orient="row"),
+        pl.DataFrame(items, schema=ITEMS, orient="row"),
+        pl.LazyFrame(schema=TABLES["customers"].schema),
+        promotions(*TURNS),
+    )
+    recipe = Recipe(INTERACTIONS, ALS, msgspec.structs.replace(CONFIG, plan_lead_days=lead_days))
+    split = Split(AS_OF - timedelta(days=28), AS_OF)
+    outcome = evaluate(tables, recipe, split=split, config=EvaluateConfig(k=5, curve_k=5, resamples=20))
+    assert ("planned_1" in outcome.blend.repeat.forest.gains) == (lead_days > 0)
+    assert outcome.blend.find.line.columns.size == len(FIND_LINE) + 2 * (lead_days > 0)
 
 
 def test_the_lists_look_no_further_ahead_than_a_chance_does() -> None:
