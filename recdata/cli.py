@@ -114,7 +114,3 @@ def _load(entry: EntryPoint) -> click.Command | None:
 
 def _plain(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-if __name__ == "__main__":
-    main()
