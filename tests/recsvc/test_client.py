@@ -288,8 +288,11 @@ def test_what_the_page_on_clients_shows_for_the_command_line_works(start, tmp_pa
     page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
     lines = [line for line in page.splitlines() if line.startswith("recsvc call ")]
     assert lines
-    for line in lines:
-        words = shlex.split(line.replace("1082185", "apple").replace("995242", "pear"))[2:]
+    for shown in lines:
+        line = shown
+        for demo, tiny in (("1082185", "apple"), ("995242", "pear"), ("Produce", "Drinks")):
+            line = line.replace(demo, tiny)
+        words = shlex.split(line)[2:]
         console = Console()
         door = Door(home=tmp_path, config=None, console=console, out=console)
         call.main([*words, "--address", address], obj=door, standalone_mode=False)

@@ -200,6 +200,6 @@ def test_the_command_line_shows_a_part(told):
     call.main(list(options), obj=door, standalone_mode=False)
     said = out.getvalue()
     assert "Forecast of item pear in channel app (croston): 3 days, 3 units in all" in said
-    assert "50.00% of the demand; the first 2 days together 1.5 (0 – " in said
+    assert "50.00% of the demand; the first 2 days together 1.5 (0.0 – 4.0)" in said
     with pytest.raises(click.UsageError, match="--level item or category"):
         call.main(["forecast", "--region", "north", "--address", "x"], obj=door, standalone_mode=False)
